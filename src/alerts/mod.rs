@@ -1,0 +1,1 @@
+//! Decides from events who is told what, and delivers it.

@@ -1,0 +1,1 @@
+//! The files that ops edit, read and checked as one whole.

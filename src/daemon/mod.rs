@@ -1,0 +1,1 @@
+//! What `run`, `once` and `demo` do.

@@ -1,0 +1,1 @@
+//! What a data set is, and the SQL that moves its rows.

@@ -1,0 +1,91 @@
+//! What can be done: each kind is one file here and one line in [`ALL`].
+//!
+//! A kind never names a queue: it is given its table (from the job's file, with the run's parameters in it) and a
+//! [`Ctx`], and returns an [`Outcome`].
+
+mod ctx;
+mod registry;
+
+use std::future::Future;
+
+use serde::de::DeserializeOwned;
+
+use crate::{
+    outcome::{Failure, Outcome},
+    span::Span,
+    state::OnLost,
+};
+
+pub use ctx::{Ctx, Env, Progress, RunInfo};
+pub use registry::{Entry, Finding, Inspection, Uses, entry, find};
+
+/// Every kind that this binary has.
+pub const ALL: &[Entry] = &[];
+
+/// One sort of work. The type itself is the kind's table in a job file, so `#[serde(deny_unknown_fields)]` and a
+/// doc comment on each field are what ops get to see.
+pub trait Kind: DeserializeOwned + Send + Sized + 'static {
+    /// The name of its table in job files.
+    const NAME: &'static str;
+    /// One line for people.
+    const ABOUT: &'static str;
+    /// What happens to a run whose worker was lost, unless the job says otherwise.
+    const ON_LOST: OnLost;
+    /// Whether it starts child processes: then a `timeout` is required, and the lease outlives a failover.
+    const CHILDREN: bool = false;
+    /// How long its worker may be silent.
+    const LEASE: Span = if Self::CHILDREN { Span::seconds(300) } else { Span::seconds(45) };
+
+    /// What the table refers to by name.
+    fn uses(&self) -> Uses;
+
+    /// What is wrong or doubtful with the table beyond its shape. Needs no database.
+    fn check(&self) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    /// Does the work.
+    fn run(self, ctx: Ctx) -> impl Future<Output = Result<Outcome, Broken>> + Send;
+}
+
+/// Why a kind ended without an outcome of its own.
+#[derive(Debug)]
+pub enum Broken {
+    /// It went wrong.
+    Failed(Failure),
+    /// It was told to stop (cancel, timeout, shutdown, lost lease: the guard knows which) and did.
+    Stopped,
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<sqlx::Error> for Broken {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Failed(database_failure(&error))
+    }
+}
+
+/// Says of a database error whether another attempt can help.
+///
+/// Classes by SQLSTATE (PostgreSQL documentation, appendix A): 08 connection, 40 rollback, 53 resources,
+/// 55P03 lock, 57 operator intervention and 58 system pass by themselves; the rest needs a person.
+pub fn database_failure(error: &sqlx::Error) -> Failure {
+    let Some(database) = error.as_database_error() else {
+        return Failure::later(format!("the database connection broke: {error}"));
+    };
+    let code = database.code().unwrap_or_default().into_owned();
+    let why = format!("the database refused a statement: {} (SQLSTATE {code})", database.message());
+    let passes = ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class)) || code == "55P03";
+    let failure = if passes { Failure::later(why) } else { Failure::never(why) };
+    match code.as_str() {
+        "42P01" => failure.help("check the table's name (schema.table) and that the target's user may see it"),
+        "42501" => failure.help("grant the missing privilege to the target's user"),
+        "28P01" | "28000" => failure.help("check the target's user and password in sexton.toml"),
+        "3D000" => failure.help("check the database's name in the target's URL in sexton.toml"),
+        _ => failure,
+    }
+}

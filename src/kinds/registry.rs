@@ -1,0 +1,92 @@
+//! The kinds by name, with their types erased.
+
+use futures::future::BoxFuture;
+use serde_json::Value;
+
+use super::{ALL, Broken, Ctx, Kind};
+use crate::{
+    outcome::{Failure, Outcome},
+    span::Span,
+    state::OnLost,
+};
+
+/// A kind whose type is erased, so that all of them fit one list.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// The name of its table in job files.
+    pub name: &'static str,
+    /// One line for people.
+    pub about: &'static str,
+    /// What happens to a lost run, unless the job says otherwise.
+    pub on_lost: OnLost,
+    /// Whether it starts child processes.
+    pub children: bool,
+    /// How long its worker may be silent.
+    pub lease: Span,
+    /// Reads a table from a job file; the error keeps the place in the file.
+    pub inspect: fn(toml::de::ValueDeserializer<'_>) -> Result<Inspection, toml::de::Error>,
+    /// Starts the work on a table as a run carries it.
+    pub start: fn(Value, Ctx) -> BoxFuture<'static, Result<Outcome, Broken>>,
+}
+
+/// What reading a table told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inspection {
+    /// What it refers to.
+    pub uses: Uses,
+    /// What is wrong or doubtful.
+    pub findings: Vec<Finding>,
+}
+
+/// The names that a table refers to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// Targets, from `sexton.toml`.
+    pub targets: Vec<String>,
+    /// Vaults, from `sexton.toml`.
+    pub vaults: Vec<String>,
+    /// The data set, from `jobs/datasets/`.
+    pub dataset: Option<String>,
+}
+
+/// Something wrong or doubtful in a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The table's key that it is about.
+    pub key: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+    /// Whether it only deserves a look; otherwise it is an error.
+    pub warning: bool,
+}
+
+/// Erases a kind's type.
+pub const fn entry<K: Kind>() -> Entry {
+    Entry {
+        name: K::NAME,
+        about: K::ABOUT,
+        on_lost: K::ON_LOST,
+        children: K::CHILDREN,
+        lease: K::LEASE,
+        inspect: |table| {
+            let kind = K::deserialize(table)?;
+            Ok(Inspection { uses: kind.uses(), findings: kind.check() })
+        },
+        start: |table, ctx| {
+            Box::pin(async move {
+                let kind: K = serde_json::from_value(table).map_err(|error| {
+                    Failure::never(format!("the run's [{}] table cannot be read: {error}", K::NAME))
+                        .help("correct the job's file and trigger a new run; this one keeps the table it was made with")
+                })?;
+                kind.run(ctx).await
+            })
+        },
+    }
+}
+
+/// A kind by name.
+pub fn find(name: &str) -> Option<&'static Entry> {
+    ALL.iter().find(|entry| entry.name == name)
+}

@@ -1,0 +1,43 @@
+//! Sexton rings cron schedules and looks after the data in PostgreSQL: it backs it up, archives it, cleans it up,
+//! checks it, and says so when something is wrong.
+//!
+//! Read the modules in the order below and you follow one backup from its schedule file to its alert.
+//! `docs/ARCHITECTURE.md` has the picture; a test holds the floors: a module imports only from the floors under it.
+
+// Floor 0: words, no I/O.
+pub mod expect;
+pub mod outcome;
+pub mod retry;
+pub mod secret;
+pub mod slots;
+pub mod span;
+pub mod spec;
+pub mod state;
+
+// Floor 1: tools.
+pub mod child;
+pub mod dataset;
+pub mod db;
+pub mod embedded;
+pub mod kinds;
+pub mod metrics;
+pub mod settings;
+pub mod vault;
+
+// Floor 2: shared truths.
+pub mod catalog;
+pub mod ledger;
+pub mod outbox;
+pub mod queue;
+
+// Floor 3: stages; they meet only in rows.
+pub mod alerts;
+pub mod planner;
+pub mod worker;
+
+// Floor 4: surfaces.
+pub mod cli;
+pub mod http;
+
+// Floor 5: composition.
+pub mod daemon;

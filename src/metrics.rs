@@ -1,0 +1,1 @@
+//! The names and meanings of all metrics.

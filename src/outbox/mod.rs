@@ -1,0 +1,1 @@
+//! The one door to events, health and deliveries.

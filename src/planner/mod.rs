@@ -1,0 +1,1 @@
+//! Gives every slot its one decision.

@@ -1,0 +1,1 @@
+//! `sexton.toml`: what one daemon is, read once.

@@ -1,0 +1,1 @@
+//! Claims runs, does them under guard, and settles them.

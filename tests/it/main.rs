@@ -1,0 +1,1 @@
+//! The integration tests, one binary: claims about Sexton, held against real parts.
