@@ -9,11 +9,14 @@ create table sexton.worker (
     host text not null,
     pid integer not null,
     version text not null,
+    process text,
     started_at timestamptz not null default now(),
     seen_at timestamptz not null default now()
 ) with (fillfactor = 50);
 comment on table sexton.worker is
     'One row per process start. seen_at is the heartbeat of every run that the process holds: a run is lost when seen_at plus its own lease has passed.';
+comment on column sexton.worker.process is
+    'Machine boot, pid namespace, pid and start of the process: who shares the first two can tell for sure that it is dead.';
 
 create table sexton.run (
     id uuid primary key,
@@ -25,6 +28,8 @@ create table sexton.run (
     priority smallint not null default 0 check (priority between -100 and 100),
     spec jsonb not null,
     lease interval not null check (lease >= interval '1 second'),
+    most_attempts integer not null check (most_attempts >= 1),
+    on_lost text not null check (on_lost in ('retry', 'hold')),
     schedule text,
     nominal_at timestamptz,
     caught_up boolean not null default false,
@@ -46,8 +51,10 @@ create table sexton.run (
     constraint a_slot_names_its_schedule check (nominal_at is null or schedule is not null)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500,
         autovacuum_vacuum_cost_delay = 0);
+comment on column sexton.run.spec is
+    'The job as it was when the run became due. What claiming and rescue need is in columns, so that a snapshot that nobody can read harms nobody but its own run.';
 comment on column sexton.run.rank is 'Order of claiming: due_at moved earlier by one minute for each point of priority, so that waiting ages a run.';
-comment on column sexton.run.token is 'Fencing token of the newest attempt: greatest(previous + 1, epoch microseconds). Every write of an attempt carries it.';
+comment on column sexton.run.token is 'Fencing token of the newest attempt: greatest(previous + 1, epoch microseconds). Every write of an attempt carries it. Whoever takes a run from its holder raises it, so a run that is not running and has an attempt''s token was settled by that attempt.';
 comment on column sexton.run.spent is 'Attempts spent; one that shutdown interrupted is given back.';
 comment on column sexton.run.attempts is 'What became of each earlier attempt, oldest first.';
 
@@ -76,6 +83,8 @@ create table sexton.history (
     priority smallint not null,
     spec jsonb not null,
     lease interval not null,
+    most_attempts integer not null,
+    on_lost text not null,
     schedule text,
     nominal_at timestamptz,
     caught_up boolean not null,
@@ -110,14 +119,14 @@ create table sexton.request_key (
 comment on table sexton.request_key is 'Idempotency keys of requests: the same key and body gives the same run for 24 hours.';
 
 create view sexton.runs as
-select id, job, kind, state::text as state, due_at, priority, spec, schedule, nominal_at, caught_up, parent, chain,
+select id, job, kind, state::text as state, due_at, priority, spec, most_attempts, schedule, nominal_at, caught_up, parent, chain,
        requested_by, created_at, spent, losses, token, worker, started_at, null::timestamptz as finished_at,
        attempts, '{}'::jsonb as report, null::text as why, null::text as help,
-       cancel_requested_at, cancel_by
+       cancel_requested_at, cancel_by, cancel_why
 from sexton.run
 union all
-select id, job, kind, state::text, due_at, priority, spec, schedule, nominal_at, caught_up, parent, chain,
+select id, job, kind, state::text, due_at, priority, spec, most_attempts, schedule, nominal_at, caught_up, parent, chain,
        requested_by, created_at, spent, losses, token, worker, started_at, finished_at,
-       attempts, report, why, help, null::timestamptz, cancel_by
+       attempts, report, why, help, null::timestamptz, cancel_by, null::text
 from sexton.history;
 comment on view sexton.runs is 'Every run, live or final.';

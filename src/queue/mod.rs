@@ -1,1 +1,28 @@
 //! The one door to runs.
+//!
+//! The run row is the queue entry: it is enqueued, claimed under a lease and a fencing token, settled into the
+//! history, or rescued when its worker fell silent. One question is one file here and its statements are in
+//! `sql/queue`. States and who changes them: [`state`](crate::state).
+
+mod claim;
+mod enqueue;
+mod lease;
+mod look;
+mod people;
+mod progress;
+mod rescue;
+mod settle;
+
+pub use claim::{Claimed, Promoted, claim, promote};
+pub use enqueue::{EnqueueError, NewRun, enqueue, enqueue_all, enqueue_leased, is_live, lock_job, nudge};
+pub use lease::{Held, Neighbour, WorkerInfo, beat, bury, depart, held, neighbours, register, sweep};
+pub use look::{Depth, Filter, Run, depth, find, list};
+pub use people::{Cancel, Retried, cancel, retry};
+pub use progress::{Far, progress};
+pub use rescue::{Fate, Rescued, rescue};
+pub use settle::{Ending, Goes, Settled, SettledRow, Verdict, settle};
+
+/// The channel that wakes workers; see [`nudge`].
+pub const CHANNEL: &str = "sexton_run";
+/// What a notification says when a cancel was asked for.
+pub const CANCEL: &str = "cancel";

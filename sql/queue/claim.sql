@@ -1,0 +1,26 @@
+-- Claim up to $2 ready runs for worker $1, lowest rank first.
+with picked as materialized (
+    select id
+    from sexton.run
+    where state = 'ready'
+    order by rank
+    limit $2
+    for update skip locked
+), claimed as (
+    update sexton.run
+    set state = 'running',
+        worker = $1,
+        started_at = clock_timestamp(),
+        spent = spent + 1,
+        token = greatest(coalesce(token, 0) + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint)
+    from picked
+    where run.id = picked.id
+    returning run.id, token, job, kind, spec, spent as attempt, most_attempts, lease,
+              schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, started_at, rank
+)
+select claimed.id, token, claimed.job, kind, spec, attempt, most_attempts, extract(epoch from lease)::float8 as lease,
+       schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, started_at,
+       health.last_success_at as previous_success_at
+from claimed
+left join sexton.health on health.job = claimed.job
+order by rank

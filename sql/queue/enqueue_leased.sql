@@ -1,0 +1,11 @@
+-- Take run $1, just enqueued in this transaction, for worker $2, whatever else is ready.
+update sexton.run as run
+set state = 'running',
+    worker = $2,
+    started_at = clock_timestamp(),
+    spent = spent + 1,
+    token = greatest(coalesce(token, 0) + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint)
+where id = $1
+returning id, token, job, kind, spec, spent as attempt, most_attempts, extract(epoch from lease)::float8 as lease,
+          schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, started_at,
+          (select last_success_at from sexton.health where health.job = run.job) as previous_success_at

@@ -1,0 +1,23 @@
+-- Promote up to $1 runs that have become due to ready, and say in how many seconds the next one will be.
+with due as materialized (
+    select id
+    from sexton.run
+    where state in ('waiting', 'retrying')
+      and due_at <= now()
+    order by due_at
+    limit $1
+    for update skip locked
+), promoted as (
+    update sexton.run
+    set state = 'ready'
+    from due
+    where run.id = due.id
+    returning run.id
+)
+select (select count(*) from promoted) as ready,
+       (select extract(epoch from due_at - now())::float8
+        from sexton.run
+        where state in ('waiting', 'retrying')
+          and due_at > now()
+        order by due_at
+        limit 1) as next_in

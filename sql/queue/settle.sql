@@ -1,0 +1,80 @@
+-- Settle attempts: move what is over to the history, put back what goes on, start what follows; a stale token changes nothing.
+with given as materialized (
+    select *
+    from unnest(
+        $1::uuid[], $2::bigint[], $3::text[], $4::float8[], $5::text[], $6::text[], $7::text[], $8::jsonb[],
+        $9::jsonb[])
+        as input (run, token, goes, pause, why, help, who, report, next)
+), mine as materialized (
+    select run.id, given.pause, given.help, given.report,
+           -- A cancel that came while the attempt ended by itself is kept, not lost in another attempt.
+           case when asked and given.goes in ('retrying', 'snoozed', 'given_back') then 'cancelled' else given.goes end
+               as goes,
+           case when asked and given.goes in ('retrying', 'snoozed', 'given_back')
+               then coalesce(run.cancel_why, given.why) else given.why end as why,
+           case when asked then run.cancel_by else given.who end as who,
+           given.next
+    from given
+    join sexton.run on run.id = given.run and run.token = given.token and run.state = 'running'
+    cross join lateral (select run.cancel_requested_at is not null as asked) as cancel
+    for update of run
+), gone as (
+    delete from sexton.run
+    using mine
+    where run.id = mine.id
+      and mine.goes in ('done', 'skipped', 'failed', 'cancelled')
+    returning run.*, mine.goes, mine.why, mine.help, mine.who, mine.report
+), kept as (
+    insert into sexton.history (
+        id, job, kind, state, due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at, caught_up,
+        parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, finished_at, attempts,
+        report, why, help, cancel_by)
+    select id, job, kind, goes::sexton.final_state, due_at, priority, spec, lease, most_attempts, on_lost, schedule,
+           nominal_at, caught_up, parent, chain, requested_by, created_at, spent, losses, token, worker, started_at,
+           clock_timestamp(), attempts, coalesce(report, '{}'), why, help,
+           case when goes = 'cancelled' then who end
+    from gone
+), back as (
+    update sexton.run
+    set state = case mine.goes when 'retrying' then 'retrying' when 'snoozed' then 'waiting' else 'ready' end::sexton.live_state,
+        worker = null,
+        due_at = case when mine.goes = 'given_back' then due_at else now() + make_interval(secs => mine.pause) end,
+        rank = case when mine.goes = 'given_back' then rank
+               else now() + make_interval(secs => mine.pause) - priority * interval '1 minute' end,
+        spent = case when mine.goes = 'retrying' then spent else spent - 1 end,
+        attempts = case when mine.goes = 'snoozed' then attempts
+                   else attempts || jsonb_build_object(
+                       'attempt', spent, 'token', token, 'worker', worker, 'started_at', started_at,
+                       'ended_at', clock_timestamp(), 'outcome', mine.goes, 'why', mine.why, 'help', mine.help) end
+    from mine
+    where run.id = mine.id
+      and mine.goes in ('retrying', 'snoozed', 'given_back')
+), followed as (
+    insert into sexton.run (
+        id, job, kind, state, due_at, rank, priority, spec, lease, most_attempts, on_lost,
+        schedule, nominal_at, caught_up, parent, chain, requested_by)
+    select (next->>'id')::uuid, next->>'job', next->>'kind', 'ready', now(),
+           now() - (next->>'priority')::smallint * interval '1 minute', (next->>'priority')::smallint, next->'spec',
+           make_interval(secs => (next->>'lease')::float8), (next->>'most_attempts')::integer, next->>'on_lost',
+           run.schedule, run.nominal_at, run.caught_up, run.id, run.chain, 'after ' || run.job
+    from mine
+    join sexton.run using (id)
+    where mine.goes = 'done'
+      and mine.next is not null
+), forgotten as (
+    delete from sexton.progress
+    using mine
+    where progress.run = mine.id
+)
+select given.run, given.token,
+       case
+           when mine.id is not null then 'applied'
+           when exists (select from sexton.history where id = given.run and token = given.token)
+             or exists (select from sexton.run where id = given.run and token = given.token and state <> 'running')
+               then 'repeated'
+           else 'stale'
+       end as verdict,
+       coalesce(mine.goes, given.goes) as goes,
+       mine.who
+from given
+left join mine on mine.id = given.run

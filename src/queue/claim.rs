@@ -1,0 +1,109 @@
+//! Which runs a worker gets, and when there will be more.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::{FromRow, PgPool, Row, postgres::PgRow};
+use uuid::Uuid;
+
+/// A run that a worker holds, with the token that every write of this attempt carries.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// The run.
+    pub id: Uuid,
+    /// The fencing token of this attempt.
+    pub token: i64,
+    /// Its job.
+    pub job: String,
+    /// The kind's name.
+    pub kind: String,
+    /// The snapshot, unread: one that cannot be read fails its own attempt and nothing else.
+    pub spec: Value,
+    /// 1 for the first attempt.
+    pub attempt: i32,
+    /// Attempts in all.
+    pub most_attempts: i32,
+    /// How long its worker may be silent.
+    pub lease: Duration,
+    /// The schedule that made it.
+    pub schedule: Option<String>,
+    /// The slot's nominal instant.
+    pub nominal_at: Option<DateTime<Utc>>,
+    /// Whether the slot was missed and caught up.
+    pub caught_up: bool,
+    /// The run that it follows.
+    pub parent: Option<Uuid>,
+    /// The first run of its chain.
+    pub chain: Uuid,
+    /// Who asked.
+    pub requested_by: String,
+    /// When it became due, or when this retry did.
+    pub due_at: DateTime<Utc>,
+    /// When this attempt was claimed, by the database's clock.
+    pub started_at: DateTime<Utc>,
+    /// How long after it became due that was.
+    pub late_by: Duration,
+    /// When this job last succeeded.
+    pub previous_success_at: Option<DateTime<Utc>>,
+}
+
+impl FromRow<'_, PgRow> for Claimed {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let due_at: DateTime<Utc> = row.try_get("due_at")?;
+        let started_at: DateTime<Utc> = row.try_get("started_at")?;
+        Ok(Self {
+            id: row.try_get("id")?,
+            token: row.try_get("token")?,
+            job: row.try_get("job")?,
+            kind: row.try_get("kind")?,
+            spec: row.try_get("spec")?,
+            attempt: row.try_get("attempt")?,
+            most_attempts: row.try_get("most_attempts")?,
+            lease: Duration::try_from_secs_f64(row.try_get("lease")?).unwrap_or(Duration::from_secs(45)),
+            schedule: row.try_get("schedule")?,
+            nominal_at: row.try_get("nominal_at")?,
+            caught_up: row.try_get("caught_up")?,
+            parent: row.try_get("parent")?,
+            chain: row.try_get("chain")?,
+            requested_by: row.try_get("requested_by")?,
+            due_at,
+            started_at,
+            late_by: (started_at - due_at).to_std().unwrap_or_default(),
+            previous_success_at: row.try_get("previous_success_at")?,
+        })
+    }
+}
+
+/// Claims up to `slots` ready runs for `worker`, in the order of their rank. Each is this worker's alone until it is
+/// settled or its lease is over.
+pub async fn claim(pool: &PgPool, worker: Uuid, slots: usize) -> Result<Vec<Claimed>, sqlx::Error> {
+    sqlx::query_as(include_str!("../../sql/queue/claim.sql"))
+        .bind(worker)
+        .bind(i64::try_from(slots).unwrap_or(i64::MAX))
+        .fetch_all(pool)
+        .await
+}
+
+/// What promotion found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promoted {
+    /// How many runs are ready now that were not.
+    pub ready: u64,
+    /// How long until the next one is due, by the database's clock.
+    pub next_in: Option<Duration>,
+}
+
+/// How many runs one promotion makes ready at most; there may be more when it was as many.
+const PROMOTE: i64 = 1000;
+
+/// Makes ready what waited or backed off until now.
+pub async fn promote(pool: &PgPool) -> Result<Promoted, sqlx::Error> {
+    let (ready, next_in): (i64, Option<f64>) =
+        sqlx::query_as(include_str!("../../sql/queue/promote.sql")).bind(PROMOTE).fetch_one(pool).await?;
+    let next_in = if ready >= PROMOTE { Some(0.0) } else { next_in };
+    Ok(Promoted {
+        ready: ready.unsigned_abs(),
+        next_in: next_in.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
+    })
+}

@@ -1,0 +1,153 @@
+//! How a run comes to be.
+//!
+//! The columns that claiming and rescue need are taken from the [`Spec`] here, so that nothing later has to read the
+//! snapshot but the attempt itself.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool, types::Json};
+use uuid::Uuid;
+
+use super::{CHANNEL, Claimed};
+use crate::{spec::Spec, state::OnLost};
+
+/// A run to be made.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// The job as it is now; the run keeps it.
+    pub spec: Spec,
+    /// When it is due; `None` is now, by the database's clock.
+    pub due_at: Option<DateTime<Utc>>,
+    /// The schedule that made it.
+    pub schedule: Option<String>,
+    /// The slot's nominal instant, which needs a schedule.
+    pub nominal_at: Option<DateTime<Utc>>,
+    /// Whether the slot was missed and caught up.
+    pub caught_up: bool,
+    /// The run that it follows.
+    pub parent: Option<Uuid>,
+    /// The first run of its chain; `None` starts a chain of its own.
+    pub chain: Option<Uuid>,
+    /// Who asked: `schedule NAME`, a person, or `after JOB`.
+    pub requested_by: String,
+}
+
+impl NewRun {
+    /// A run that is due now and that `requested_by` asked for.
+    pub fn now(spec: Spec, requested_by: impl Into<String>) -> Self {
+        Self {
+            spec,
+            due_at: None,
+            schedule: None,
+            nominal_at: None,
+            caught_up: false,
+            parent: None,
+            chain: None,
+            requested_by: requested_by.into(),
+        }
+    }
+}
+
+/// Why a run could not be enqueued.
+#[derive(Debug, thiserror::Error)]
+pub enum EnqueueError {
+    /// The slot has its run already.
+    #[error("the slot {0} has its run already")]
+    Twice(String),
+    /// The database refused or was not there.
+    #[error("the run could not be enqueued: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Enqueues one run in the caller's transaction and gives its id. [`nudge`] after the commit.
+pub async fn enqueue(connection: &mut PgConnection, run: &NewRun) -> Result<Uuid, EnqueueError> {
+    let ids = enqueue_all(connection, std::slice::from_ref(run)).await?;
+    Ok(ids[0])
+}
+
+/// Enqueues runs in the caller's transaction, in one statement, and gives their ids in the same order.
+pub async fn enqueue_all(connection: &mut PgConnection, runs: &[NewRun]) -> Result<Vec<Uuid>, EnqueueError> {
+    let ids: Vec<Uuid> = runs.iter().map(|_| Uuid::now_v7()).collect();
+    let chains: Vec<Uuid> = runs.iter().zip(&ids).map(|(run, id)| run.chain.unwrap_or(*id)).collect();
+    sqlx::query(include_str!("../../sql/queue/enqueue.sql"))
+        .bind(&ids)
+        .bind(each(runs, |run| run.spec.job.clone()))
+        .bind(each(runs, |run| run.spec.kind.clone()))
+        .bind(each(runs, |run| run.due_at))
+        .bind(each(runs, |run| run.spec.priority))
+        .bind(each(runs, |run| Json(run.spec.clone())))
+        .bind(each(runs, |run| run.spec.lease.0.as_secs_f64()))
+        .bind(each(runs, |run| most_attempts(&run.spec)))
+        .bind(each(runs, |run| on_lost(&run.spec)))
+        .bind(each(runs, |run| run.schedule.clone()))
+        .bind(each(runs, |run| run.nominal_at))
+        .bind(each(runs, |run| run.caught_up))
+        .bind(each(runs, |run| run.parent))
+        .bind(chains)
+        .bind(each(runs, |run| run.requested_by.clone()))
+        .execute(connection)
+        .await
+        .map_err(|error| match error.as_database_error().and_then(|database| database.constraint()) {
+            Some("run_slot") => EnqueueError::Twice(slot_of(runs)),
+            _ => EnqueueError::Database(error),
+        })?;
+    Ok(ids)
+}
+
+/// Enqueues a run that is already leased to `worker`, for `sexton once`: no other worker ever sees it as ready.
+pub async fn enqueue_leased(pool: &PgPool, run: &NewRun, worker: Uuid) -> Result<Claimed, EnqueueError> {
+    let mut transaction = pool.begin().await?;
+    let id = enqueue(&mut transaction, run).await?;
+    let claimed = sqlx::query_as(include_str!("../../sql/queue/enqueue_leased.sql"))
+        .bind(id)
+        .bind(worker)
+        .fetch_one(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(claimed)
+}
+
+/// Whether any run of the job is live: waiting, ready, running, backing off or held.
+pub async fn is_live(connection: &mut PgConnection, job: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(include_str!("../../sql/queue/is_live.sql")).bind(job).fetch_one(connection).await
+}
+
+/// Locks the job until the caller's transaction ends, so that [`is_live`] and [`enqueue`] are one step.
+pub async fn lock_job(connection: &mut PgConnection, job: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(include_str!("../../sql/queue/lock_job.sql")).bind(job).execute(connection).await?;
+    Ok(())
+}
+
+/// Tells every worker that there may be something to claim. A hint: workers also look by themselves, so a failure
+/// only costs seconds and is logged at debug.
+pub async fn nudge(pool: &PgPool) {
+    tell(pool, "ready").await;
+}
+
+/// Sends one notification; what is lost here is found by looking.
+pub(super) async fn tell(pool: &PgPool, what: &str) {
+    if let Err(error) = sqlx::query(include_str!("../../sql/queue/nudge.sql")).bind(what).execute(pool).await {
+        tracing::debug!(%error, channel = CHANNEL, "could not notify the workers; they will see it when they look");
+    }
+}
+
+fn each<T>(runs: &[NewRun], of: impl Fn(&NewRun) -> T) -> Vec<T> {
+    runs.iter().map(of).collect()
+}
+
+/// Attempts in all, as the column holds it; none at all would be a run that can only be lost.
+pub(super) fn most_attempts(spec: &Spec) -> i32 {
+    i32::try_from(spec.retry.attempts).unwrap_or(i32::MAX).max(1)
+}
+
+/// The word for it, as the column holds it.
+pub(super) fn on_lost(spec: &Spec) -> &'static str {
+    match spec.on_lost {
+        OnLost::Retry => "retry",
+        OnLost::Hold => "hold",
+    }
+}
+
+fn slot_of(runs: &[NewRun]) -> String {
+    let slots = runs.iter().filter_map(|run| Some(format!("{} {}", run.schedule.as_ref()?, run.nominal_at?)));
+    slots.collect::<Vec<_>>().join(", ")
+}

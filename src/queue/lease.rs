@@ -1,0 +1,89 @@
+//! Who works, and whether they still do.
+//!
+//! A process has one narrow row whose `seen_at` is the heartbeat of every run that it holds: a run is lost once
+//! `seen_at` is older than the run's own lease.
+
+use sqlx::PgPool;
+use uuid::Uuid;
+
+/// Who a worker is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerInfo {
+    /// A new one for each start of a process: a name that is used again would keep a dead process's leases alive.
+    pub id: Uuid,
+    /// The machine's name.
+    pub host: String,
+    /// The process.
+    pub pid: u32,
+    /// Of this binary.
+    pub version: String,
+    /// Boot, pid namespace, pid and start of the process, where the system tells them; see [`neighbours`].
+    pub process: Option<String>,
+}
+
+/// Makes the worker known, or says that it is still here.
+pub async fn register(pool: &PgPool, worker: &WorkerInfo) -> Result<(), sqlx::Error> {
+    sqlx::query(include_str!("../../sql/queue/register.sql"))
+        .bind(worker.id)
+        .bind(&worker.host)
+        .bind(i32::try_from(worker.pid).unwrap_or(i32::MAX))
+        .bind(&worker.version)
+        .bind(&worker.process)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+/// Renews every lease of the worker. `false`: the row is gone or buried; [`register`] under a new id.
+pub async fn beat(pool: &PgPool, worker: Uuid) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(include_str!("../../sql/queue/beat.sql")).bind(worker).execute(pool).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// A run that the database says a worker holds.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Held {
+    /// The run.
+    pub run: Uuid,
+    /// The attempt.
+    pub token: i64,
+    /// Who asked to cancel it, if anybody did.
+    pub cancel_by: Option<String>,
+}
+
+/// What the worker holds, and what of it was asked to be cancelled.
+pub async fn held(pool: &PgPool, worker: Uuid) -> Result<Vec<Held>, sqlx::Error> {
+    sqlx::query_as(include_str!("../../sql/queue/held.sql")).bind(worker).fetch_all(pool).await
+}
+
+/// Forgets the worker. If it still holds something, it stays known and its leases run out.
+pub async fn depart(pool: &PgPool, worker: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query(include_str!("../../sql/queue/depart.sql")).bind(worker).execute(pool).await?;
+    Ok(())
+}
+
+/// Another worker.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Neighbour {
+    /// It.
+    pub id: Uuid,
+    /// Its process.
+    pub process: String,
+}
+
+/// The workers whose process text starts like this: on the same boot of the same machine and in the same pid
+/// namespace, so that the caller can tell for sure whether they live.
+pub async fn neighbours(pool: &PgPool, prefix: &str) -> Result<Vec<Neighbour>, sqlx::Error> {
+    sqlx::query_as(include_str!("../../sql/queue/neighbours.sql")).bind(prefix).fetch_all(pool).await
+}
+
+/// Ends every lease of workers that are dead for sure, so that nobody waits for them to run out.
+pub async fn bury(pool: &PgPool, workers: &[Uuid]) -> Result<(), sqlx::Error> {
+    sqlx::query(include_str!("../../sql/queue/bury.sql")).bind(workers).execute(pool).await?;
+    Ok(())
+}
+
+/// Forgets workers that have been silent for a day and hold nothing; tells how many.
+pub async fn sweep(pool: &PgPool) -> Result<u64, sqlx::Error> {
+    Ok(sqlx::query(include_str!("../../sql/queue/sweep.sql")).execute(pool).await?.rows_affected())
+}

@@ -1,0 +1,142 @@
+//! What people and surfaces see of runs.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+/// A run, live or final, as the API and the command line show it.
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+pub struct Run {
+    /// The run.
+    pub id: Uuid,
+    /// Its job.
+    pub job: String,
+    /// The kind's name.
+    pub kind: String,
+    /// A word of [`Live`](crate::state::Live) or [`Final`](crate::state::Final).
+    pub state: String,
+    /// When it is or was due.
+    pub due_at: DateTime<Utc>,
+    /// Higher is claimed earlier.
+    pub priority: i16,
+    /// The job as it was when the run was made.
+    pub spec: Value,
+    /// Attempts in all.
+    pub most_attempts: i32,
+    /// The schedule that made it.
+    pub schedule: Option<String>,
+    /// The slot's nominal instant.
+    pub nominal_at: Option<DateTime<Utc>>,
+    /// Whether the slot was missed and caught up.
+    pub caught_up: bool,
+    /// The run that it followed.
+    pub parent: Option<Uuid>,
+    /// The first run of its chain.
+    pub chain: Uuid,
+    /// Who asked.
+    pub requested_by: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Attempts spent.
+    pub spent: i32,
+    /// How often its worker was lost.
+    pub losses: i32,
+    /// The newest attempt's token.
+    pub token: Option<i64>,
+    /// Who holds or held it.
+    pub worker: Option<Uuid>,
+    /// When the newest attempt began.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended; `None` while it lives.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// What became of each earlier attempt, oldest first.
+    pub attempts: Value,
+    /// Its numbers.
+    pub report: Value,
+    /// Why it was skipped, failed or was cancelled.
+    pub why: Option<String>,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// When a cancel was asked for, while it lives.
+    pub cancel_requested_at: Option<DateTime<Utc>>,
+    /// Who asked for the cancel.
+    pub cancel_by: Option<String>,
+    /// Why they did, while it lives.
+    pub cancel_why: Option<String>,
+    /// Units done by the running attempt.
+    pub progress_done: Option<i64>,
+    /// Units in all, where known.
+    pub progress_total: Option<i64>,
+    /// What is counted.
+    pub progress_unit: Option<String>,
+    /// What it is at.
+    pub progress_note: Option<String>,
+    /// When that was written down.
+    pub progress_at: Option<DateTime<Utc>>,
+}
+
+impl Run {
+    /// Whether it is over.
+    pub fn is_over(&self) -> bool {
+        self.finished_at.is_some()
+    }
+}
+
+/// Which runs to list; `None` asks for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter {
+    /// Of this job.
+    pub job: Option<String>,
+    /// In this state.
+    pub state: Option<String>,
+    /// Of this schedule.
+    pub schedule: Option<String>,
+    /// Of this chain.
+    pub chain: Option<Uuid>,
+    /// Made before this run: the last one of the page before.
+    pub before: Option<Uuid>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self { job: None, state: None, schedule: None, chain: None, before: None, limit: 50 }
+    }
+}
+
+/// One run.
+pub async fn find(pool: &PgPool, run: Uuid) -> Result<Option<Run>, sqlx::Error> {
+    sqlx::query_as(include_str!("../../sql/queue/find.sql")).bind(run).fetch_optional(pool).await
+}
+
+/// Runs, newest first.
+pub async fn list(pool: &PgPool, filter: &Filter) -> Result<Vec<Run>, sqlx::Error> {
+    sqlx::query_as(include_str!("../../sql/queue/list.sql"))
+        .bind(&filter.job)
+        .bind(&filter.state)
+        .bind(&filter.schedule)
+        .bind(filter.chain)
+        .bind(filter.before)
+        .bind(filter.limit)
+        .fetch_all(pool)
+        .await
+}
+
+/// How many runs are live in one state.
+#[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
+pub struct Depth {
+    /// The state.
+    pub state: String,
+    /// How many.
+    pub runs: i64,
+    /// For how many seconds the oldest of them has been due; negative when none is.
+    pub oldest: f64,
+}
+
+/// How many runs are live, by state.
+pub async fn depth(pool: &PgPool) -> Result<Vec<Depth>, sqlx::Error> {
+    sqlx::query_as(include_str!("../../sql/queue/depth.sql")).fetch_all(pool).await
+}

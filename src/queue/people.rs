@@ -1,0 +1,63 @@
+//! What a person may do to a run: cancel it, or have a dead one tried again.
+
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{CANCEL, enqueue::tell, nudge};
+
+/// What a cancel did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cancel {
+    /// It did not run, so it is cancelled.
+    Ended,
+    /// It runs; its worker was told and will end it.
+    Asked,
+    /// It was over already, in this state.
+    Over(String),
+    /// There is no such run.
+    Unknown,
+}
+
+/// Cancels a run: one that does not run moves to the history, one that runs is asked to end.
+pub async fn cancel(pool: &PgPool, run: Uuid, by: &str, why: &str) -> Result<Cancel, sqlx::Error> {
+    let said: Option<String> = sqlx::query_scalar(include_str!("../../sql/queue/cancel.sql"))
+        .bind(run)
+        .bind(by)
+        .bind(why)
+        .fetch_one(pool)
+        .await?;
+    Ok(match said.as_deref() {
+        None => Cancel::Unknown,
+        Some("ended") => Cancel::Ended,
+        Some("asked") => {
+            tell(pool, CANCEL).await;
+            Cancel::Asked
+        }
+        Some(state) => Cancel::Over(state.to_owned()),
+    })
+}
+
+/// What a retry did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Retried {
+    /// It is ready again, with all its earlier attempts.
+    Ready,
+    /// It cannot be retried in this state.
+    Not(String),
+    /// There is no such run.
+    Unknown,
+}
+
+/// Has a failed, cancelled or held run tried again, with its full count of attempts; one that backs off is due now.
+pub async fn retry(pool: &PgPool, run: Uuid, by: &str) -> Result<Retried, sqlx::Error> {
+    let (state, retried): (Option<String>, bool) =
+        sqlx::query_as(include_str!("../../sql/queue/retry.sql")).bind(run).bind(by).fetch_one(pool).await?;
+    Ok(match state {
+        Some(_) if retried => {
+            nudge(pool).await;
+            Retried::Ready
+        }
+        Some(state) => Retried::Not(state),
+        None => Retried::Unknown,
+    })
+}

@@ -1,0 +1,213 @@
+//! What becomes of a run when its attempt has ended.
+//!
+//! One statement settles many attempts: what is over moves to the history, what goes on is put back, and what
+//! follows along `then` is enqueued, all or nothing. Settling twice is harmless: when the reply of a COMMIT was
+//! lost, the second time recognises its own work.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sqlx::{PgConnection, types::Json};
+use uuid::Uuid;
+
+use super::enqueue::{most_attempts, on_lost};
+use crate::{
+    outcome::Report,
+    spec::Spec,
+    state::{Final, Live},
+};
+
+/// The end of one attempt.
+#[derive(Debug, Clone)]
+pub struct Settled {
+    /// The run.
+    pub run: Uuid,
+    /// The attempt's token; a stale one changes nothing.
+    pub token: i64,
+    /// How it ended, and so what becomes of the run.
+    pub ending: Ending,
+}
+
+/// How an attempt ended, and so what becomes of the run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ending {
+    /// Done: to the history, and `then` follows.
+    Done {
+        /// Its numbers.
+        report: Report,
+        /// What follows, first to last.
+        then: Vec<Spec>,
+    },
+    /// Nothing to do: to the history; nothing follows.
+    Skipped {
+        /// Why.
+        why: String,
+    },
+    /// Failed for good: to the history.
+    Failed {
+        /// What went wrong.
+        why: String,
+        /// What to do about it.
+        help: Option<String>,
+        /// The numbers up to there.
+        report: Report,
+    },
+    /// Failed, and another attempt comes after `pause`.
+    Retrying {
+        /// How long until then.
+        pause: Duration,
+        /// What went wrong.
+        why: String,
+        /// What to do about it.
+        help: Option<String>,
+    },
+    /// Not yet: again after `pause`; costs no attempt.
+    Snoozed {
+        /// How long until then.
+        pause: Duration,
+    },
+    /// Cancelled: to the history.
+    Cancelled {
+        /// Who asked.
+        by: String,
+        /// What was being done.
+        why: String,
+    },
+    /// Interrupted, by shutdown: ready again at once; costs no attempt.
+    GivenBack {
+        /// What interrupted it.
+        why: String,
+    },
+}
+
+/// Where a run went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goes {
+    /// To the history.
+    Over(Final),
+    /// It lives on.
+    On(Live),
+}
+
+/// What became of one [`Settled`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettledRow {
+    /// The run.
+    pub run: Uuid,
+    /// The attempt's token.
+    pub token: i64,
+    /// Whether it counted.
+    pub verdict: Verdict,
+    /// Where the run went. A cancel that was asked for wins over another attempt.
+    pub goes: Goes,
+    /// Who cancelled it, if it went that way.
+    pub cancelled_by: Option<String>,
+}
+
+/// Whether a settling counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Yes, by this statement: facts belong to it.
+    Applied,
+    /// Yes, by an earlier one whose reply was lost: its facts are recorded already.
+    Repeated,
+    /// No: the run was taken from this attempt. Nothing changed.
+    Stale,
+}
+
+/// Settles attempts in the caller's transaction, in one statement; gives a row for each, in any order.
+pub async fn settle(connection: &mut PgConnection, settled: &[Settled]) -> Result<Vec<SettledRow>, sqlx::Error> {
+    let parts: Vec<Parts<'_>> = settled.iter().map(|one| Parts::of(&one.ending)).collect();
+    let rows: Vec<(Uuid, i64, String, String, Option<String>)> =
+        sqlx::query_as(include_str!("../../sql/queue/settle.sql"))
+            .bind(settled.iter().map(|one| one.run).collect::<Vec<_>>())
+            .bind(settled.iter().map(|one| one.token).collect::<Vec<_>>())
+            .bind(parts.iter().map(|part| part.goes).collect::<Vec<_>>())
+            .bind(parts.iter().map(|part| part.pause.as_secs_f64()).collect::<Vec<_>>())
+            .bind(parts.iter().map(|part| part.why).collect::<Vec<_>>())
+            .bind(parts.iter().map(|part| part.help).collect::<Vec<_>>())
+            .bind(parts.iter().map(|part| part.who).collect::<Vec<_>>())
+            .bind(parts.iter().map(|part| part.report.map(Json)).collect::<Vec<_>>())
+            .bind(parts.iter().map(|part| part.next.as_ref().map(Json)).collect::<Vec<_>>())
+            .fetch_all(connection)
+            .await?;
+    Ok(rows.into_iter().map(|(run, token, verdict, goes, who)| read(run, token, &verdict, &goes, who)).collect())
+}
+
+/// One ending, as the statement takes it.
+#[derive(Default)]
+struct Parts<'a> {
+    goes: &'static str,
+    pause: Duration,
+    why: Option<&'a str>,
+    help: Option<&'a str>,
+    who: Option<&'a str>,
+    report: Option<&'a Report>,
+    next: Option<Value>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(ending: &'a Ending) -> Self {
+        match ending {
+            Ending::Done { report, then } => {
+                Self { goes: "done", report: Some(report), next: next(then), ..Self::default() }
+            }
+            Ending::Skipped { why } => Self { goes: "skipped", why: Some(why), ..Self::default() },
+            Ending::Failed { why, help, report } => Self {
+                goes: "failed",
+                why: Some(why),
+                help: help.as_deref(),
+                report: Some(report),
+                ..Self::default()
+            },
+            Ending::Retrying { pause, why, help } => Self {
+                goes: "retrying",
+                pause: *pause,
+                why: Some(why),
+                help: help.as_deref(),
+                ..Self::default()
+            },
+            Ending::Snoozed { pause } => Self { goes: "snoozed", pause: *pause, ..Self::default() },
+            Ending::Cancelled { by, why } => {
+                Self { goes: "cancelled", why: Some(why), who: Some(by), ..Self::default() }
+            }
+            Ending::GivenBack { why } => Self { goes: "given_back", why: Some(why), ..Self::default() },
+        }
+    }
+}
+
+/// The run that follows: the first of `then`, which carries the rest.
+fn next(then: &[Spec]) -> Option<Value> {
+    let (first, rest) = then.split_first()?;
+    let mut spec = first.clone();
+    spec.then.extend_from_slice(rest);
+    Some(json!({
+        "id": Uuid::now_v7(),
+        "job": spec.job,
+        "kind": spec.kind,
+        "priority": spec.priority,
+        "lease": spec.lease.0.as_secs_f64(),
+        "most_attempts": most_attempts(&spec),
+        "on_lost": on_lost(&spec),
+        "spec": spec,
+    }))
+}
+
+fn read(run: Uuid, token: i64, verdict: &str, goes: &str, who: Option<String>) -> SettledRow {
+    let verdict = match verdict {
+        "applied" => Verdict::Applied,
+        "repeated" => Verdict::Repeated,
+        _ => Verdict::Stale,
+    };
+    let goes = match goes {
+        "done" => Goes::Over(Final::Done),
+        "skipped" => Goes::Over(Final::Skipped),
+        "cancelled" => Goes::Over(Final::Cancelled),
+        "failed" => Goes::Over(Final::Failed),
+        "retrying" => Goes::On(Live::Retrying),
+        "snoozed" => Goes::On(Live::Waiting),
+        _ => Goes::On(Live::Ready),
+    };
+    let cancelled_by = who.filter(|_| goes == Goes::Over(Final::Cancelled));
+    SettledRow { run, token, verdict, goes, cancelled_by }
+}
