@@ -153,20 +153,12 @@ impl<'a> Parts<'a> {
                 Self { goes: "done", report: Some(report), next: next(then), ..Self::default() }
             }
             Ending::Skipped { why } => Self { goes: "skipped", why: Some(why), ..Self::default() },
-            Ending::Failed { why, help, report } => Self {
-                goes: "failed",
-                why: Some(why),
-                help: help.as_deref(),
-                report: Some(report),
-                ..Self::default()
-            },
-            Ending::Retrying { pause, why, help } => Self {
-                goes: "retrying",
-                pause: *pause,
-                why: Some(why),
-                help: help.as_deref(),
-                ..Self::default()
-            },
+            Ending::Failed { why, help, report } => {
+                Self { goes: "failed", why: Some(why), help: help.as_deref(), report: Some(report), ..Self::default() }
+            }
+            Ending::Retrying { pause, why, help } => {
+                Self { goes: "retrying", pause: *pause, why: Some(why), help: help.as_deref(), ..Self::default() }
+            }
             Ending::Snoozed { pause } => Self { goes: "snoozed", pause: *pause, ..Self::default() },
             Ending::Cancelled { by, why } => {
                 Self { goes: "cancelled", why: Some(why), who: Some(by), ..Self::default() }
