@@ -1,1 +1,7 @@
 //! The integration tests, one binary: claims about Sexton, held against real parts.
+#![allow(clippy::unwrap_used, clippy::print_stdout, unreachable_pub, missing_docs)]
+
+mod support;
+
+mod bench;
+mod embedded;
