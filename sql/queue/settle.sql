@@ -6,14 +6,17 @@ with given as materialized (
         $9::jsonb[])
         as input (run, token, goes, pause, why, help, who, report, next)
 ), mine as materialized (
-    select run.id, given.pause, given.help, given.report,
+    select run.id, given.pause, given.help, given.report, given.next, given.goes = 'lost' as lost,
            -- A cancel that came while the attempt ended by itself is kept, not lost in another attempt.
-           case when asked and given.goes in ('retrying', 'snoozed', 'given_back') then 'cancelled' else given.goes end
-               as goes,
-           case when asked and given.goes in ('retrying', 'snoozed', 'given_back')
-               then coalesce(run.cancel_why, given.why) else given.why end as why,
-           case when asked then run.cancel_by else given.who end as who,
-           given.next
+           case
+               when asked and given.goes in ('retrying', 'snoozed', 'given_back', 'lost') then 'cancelled'
+               when given.goes = 'lost' and run.on_lost = 'hold' then 'held'
+               when given.goes = 'lost' and run.spent >= run.most_attempts then 'failed'
+               else given.goes
+           end as goes,
+           case when asked and given.goes not in ('done', 'skipped', 'failed') then coalesce(run.cancel_why, given.why)
+                else given.why end as why,
+           case when asked then run.cancel_by else given.who end as who
     from given
     join sexton.run on run.id = given.run and run.token = given.token and run.state = 'running'
     cross join lateral (select run.cancel_requested_at is not null as asked) as cancel
@@ -23,32 +26,35 @@ with given as materialized (
     using mine
     where run.id = mine.id
       and mine.goes in ('done', 'skipped', 'failed', 'cancelled')
-    returning run.*, mine.goes, mine.why, mine.help, mine.who, mine.report
+    returning run.*, mine.goes, mine.why, mine.help, mine.who, mine.report, mine.lost
 ), kept as (
     insert into sexton.history (
         id, job, kind, state, due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at, caught_up,
         parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, finished_at, attempts,
         report, why, help, cancel_by)
     select id, job, kind, goes::sexton.final_state, due_at, priority, spec, lease, most_attempts, on_lost, schedule,
-           nominal_at, caught_up, parent, chain, requested_by, created_at, spent, losses, token, worker, started_at,
-           clock_timestamp(), attempts, coalesce(report, '{}'), why, help,
+           nominal_at, caught_up, parent, chain, requested_by, created_at, spent, losses + lost::integer, token, worker,
+           started_at, clock_timestamp(), attempts, coalesce(report, '{}'), why, help,
            case when goes = 'cancelled' then who end
     from gone
 ), back as (
     update sexton.run
-    set state = case mine.goes when 'retrying' then 'retrying' when 'snoozed' then 'waiting' else 'ready' end::sexton.live_state,
+    set state = case mine.goes when 'retrying' then 'retrying' when 'snoozed' then 'waiting' when 'held' then 'held'
+                else 'ready' end::sexton.live_state,
         worker = null,
-        due_at = case when mine.goes = 'given_back' then due_at else now() + make_interval(secs => mine.pause) end,
-        rank = case when mine.goes = 'given_back' then rank
-               else now() + make_interval(secs => mine.pause) - priority * interval '1 minute' end,
-        spent = case when mine.goes = 'retrying' then spent else spent - 1 end,
+        due_at = case when mine.goes in ('retrying', 'snoozed') then now() + make_interval(secs => mine.pause)
+                 else due_at end,
+        rank = case when mine.goes in ('retrying', 'snoozed')
+               then now() + make_interval(secs => mine.pause) - priority * interval '1 minute' else rank end,
+        spent = case when mine.goes in ('snoozed', 'given_back') then spent - 1 else spent end,
+        losses = losses + mine.lost::integer,
         attempts = case when mine.goes = 'snoozed' then attempts
                    else attempts || jsonb_build_object(
                        'attempt', spent, 'token', token, 'worker', worker, 'started_at', started_at,
                        'ended_at', clock_timestamp(), 'outcome', mine.goes, 'why', mine.why, 'help', mine.help) end
     from mine
     where run.id = mine.id
-      and mine.goes in ('retrying', 'snoozed', 'given_back')
+      and mine.goes in ('retrying', 'snoozed', 'given_back', 'lost', 'held')
 ), followed as (
     insert into sexton.run (
         id, job, kind, state, due_at, rank, priority, spec, lease, most_attempts, on_lost,

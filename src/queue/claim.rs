@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{FromRow, PgPool, Row, postgres::PgRow};
+use sqlx::{FromRow, PgExecutor, Row, postgres::PgRow};
 use uuid::Uuid;
 
 /// A run that a worker holds, with the token that every write of this attempt carries.
@@ -77,11 +77,15 @@ impl FromRow<'_, PgRow> for Claimed {
 
 /// Claims up to `slots` ready runs for `worker`, in the order of their rank. Each is this worker's alone until it is
 /// settled or its lease is over.
-pub async fn claim(pool: &PgPool, worker: Uuid, slots: usize) -> Result<Vec<Claimed>, sqlx::Error> {
+pub async fn claim(
+    database: impl PgExecutor<'_>,
+    worker: Uuid,
+    slots: usize,
+) -> Result<Vec<Claimed>, sqlx::Error> {
     sqlx::query_as(include_str!("../../sql/queue/claim.sql"))
         .bind(worker)
         .bind(i64::try_from(slots).unwrap_or(i64::MAX))
-        .fetch_all(pool)
+        .fetch_all(database)
         .await
 }
 
@@ -98,9 +102,9 @@ pub struct Promoted {
 const PROMOTE: i64 = 1000;
 
 /// Makes ready what waited or backed off until now.
-pub async fn promote(pool: &PgPool) -> Result<Promoted, sqlx::Error> {
+pub async fn promote(database: impl PgExecutor<'_>) -> Result<Promoted, sqlx::Error> {
     let (ready, next_in): (i64, Option<f64>) =
-        sqlx::query_as(include_str!("../../sql/queue/promote.sql")).bind(PROMOTE).fetch_one(pool).await?;
+        sqlx::query_as(include_str!("../../sql/queue/promote.sql")).bind(PROMOTE).fetch_one(database).await?;
     let next_in = if ready >= PROMOTE { Some(0.0) } else { next_in };
     Ok(Promoted {
         ready: ready.unsigned_abs(),

@@ -3,7 +3,7 @@
 //! A process has one narrow row whose `seen_at` is the heartbeat of every run that it holds: a run is lost once
 //! `seen_at` is older than the run's own lease.
 
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 /// Who a worker is.
@@ -22,21 +22,21 @@ pub struct WorkerInfo {
 }
 
 /// Makes the worker known, or says that it is still here.
-pub async fn register(pool: &PgPool, worker: &WorkerInfo) -> Result<(), sqlx::Error> {
+pub async fn register(database: impl PgExecutor<'_>, worker: &WorkerInfo) -> Result<(), sqlx::Error> {
     sqlx::query(include_str!("../../sql/queue/register.sql"))
         .bind(worker.id)
         .bind(&worker.host)
         .bind(i32::try_from(worker.pid).unwrap_or(i32::MAX))
         .bind(&worker.version)
         .bind(&worker.process)
-        .execute(pool)
+        .execute(database)
         .await?;
     Ok(())
 }
 
 /// Renews every lease of the worker. `false`: the row is gone or buried; [`register`] under a new id.
-pub async fn beat(pool: &PgPool, worker: Uuid) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(include_str!("../../sql/queue/beat.sql")).bind(worker).execute(pool).await?;
+pub async fn beat(database: impl PgExecutor<'_>, worker: Uuid) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(include_str!("../../sql/queue/beat.sql")).bind(worker).execute(database).await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -52,8 +52,8 @@ pub struct Held {
 }
 
 /// What the worker holds, and what of it was asked to be cancelled.
-pub async fn held(pool: &PgPool, worker: Uuid) -> Result<Vec<Held>, sqlx::Error> {
-    sqlx::query_as(include_str!("../../sql/queue/held.sql")).bind(worker).fetch_all(pool).await
+pub async fn held(database: impl PgExecutor<'_>, worker: Uuid) -> Result<Vec<Held>, sqlx::Error> {
+    sqlx::query_as(include_str!("../../sql/queue/held.sql")).bind(worker).fetch_all(database).await
 }
 
 /// Forgets the worker. If it still holds something, it stays known and its leases run out.

@@ -78,6 +78,11 @@ pub enum Ending {
         /// What interrupted it.
         why: String,
     },
+    /// The worker lost the lease and stopped the attempt, but nobody has taken the run yet: what rescue would do.
+    Lost {
+        /// How the lease was lost.
+        why: String,
+    },
 }
 
 /// Where a run went.
@@ -164,6 +169,7 @@ impl<'a> Parts<'a> {
                 Self { goes: "cancelled", why: Some(why), who: Some(by), ..Self::default() }
             }
             Ending::GivenBack { why } => Self { goes: "given_back", why: Some(why), ..Self::default() },
+            Ending::Lost { why } => Self { goes: "lost", why: Some(why), ..Self::default() },
         }
     }
 }
@@ -198,6 +204,7 @@ fn read(run: Uuid, token: i64, verdict: &str, goes: &str, who: Option<String>) -
         "failed" => Goes::Over(Final::Failed),
         "retrying" => Goes::On(Live::Retrying),
         "snoozed" => Goes::On(Live::Waiting),
+        "held" => Goes::On(Live::Held),
         _ => Goes::On(Live::Ready),
     };
     let cancelled_by = who.filter(|_| goes == Goes::Over(Final::Cancelled));

@@ -1,0 +1,142 @@
+//! What this process works on, and how an attempt is told to stop.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{kinds::Progress, metrics::RUNNING, queue::Claimed, span::Span};
+
+/// One claimed run, from the claim until its ending is written down.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) claimed: Claimed,
+    pub(super) stop: Stop,
+    pub(super) progress: watch::Sender<Option<Progress>>,
+    pub(super) begun: Instant,
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+/// Which attempt: the run and the token.
+pub(super) type Key = (Uuid, i64);
+
+impl Attempt {
+    pub(super) fn key(&self) -> Key {
+        (self.claimed.id, self.claimed.token)
+    }
+}
+
+/// Why an attempt was told to stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// A person asked.
+    Cancelled { by: String },
+    /// It took longer than its job allows.
+    TimedOut(Span),
+    /// The worker ends.
+    Shutdown,
+    /// The lease could not be renewed, or the run was taken.
+    LeaseLost,
+}
+
+/// Tells one attempt to stop; the first reason counts.
+#[derive(Debug, Default)]
+pub(super) struct Stop {
+    pub(super) token: CancellationToken,
+    why: OnceLock<Stopped>,
+}
+
+impl Stop {
+    pub(super) fn because(&self, why: Stopped) {
+        if self.why.set(why).is_ok() {
+            self.token.cancel();
+        }
+    }
+
+    pub(super) fn why(&self) -> Option<&Stopped> {
+        self.why.get()
+    }
+}
+
+/// Every attempt of this process.
+#[derive(Debug, Default)]
+pub(super) struct Active {
+    attempts: Mutex<HashMap<Key, Arc<Attempt>>>,
+    count: watch::Sender<usize>,
+}
+
+impl Active {
+    pub(super) fn enter(
+        &self,
+        claimed: Claimed,
+        permit: Option<OwnedSemaphorePermit>,
+        progress: watch::Sender<Option<Progress>>,
+    ) -> Arc<Attempt> {
+        let attempt = Arc::new(Attempt {
+            claimed,
+            stop: Stop::default(),
+            progress,
+            begun: Instant::now(),
+            permit: Mutex::new(permit),
+        });
+        let mut attempts = self.lock();
+        attempts.insert(attempt.key(), attempt.clone());
+        self.tell(&attempts);
+        attempt
+    }
+
+    /// Its ending is written down: the slot is free.
+    pub(super) fn leave(&self, key: Key) {
+        let mut attempts = self.lock();
+        if let Some(attempt) = attempts.remove(&key) {
+            attempt.permit.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+        self.tell(&attempts);
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<Arc<Attempt>> {
+        self.lock().get(key).cloned()
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Attempt>> {
+        self.lock().values().cloned().collect()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// The shortest lease that is held, which bounds the time between two heartbeats.
+    pub(super) fn shortest_lease(&self) -> Option<Duration> {
+        self.lock().values().map(|attempt| attempt.claimed.lease).min()
+    }
+
+    pub(super) fn stop_all(&self, why: &Stopped) {
+        for attempt in self.all() {
+            attempt.stop.because(why.clone());
+        }
+    }
+
+    /// Waits until there is none.
+    pub(super) async fn idle(&self) {
+        // The sender lives as long as self does, so this cannot fail.
+        let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    fn tell(&self, attempts: &HashMap<Key, Arc<Attempt>>) {
+        self.count.send_replace(attempts.len());
+        metrics::gauge!(RUNNING).set(attempts.len() as f64);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Attempt>>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,131 @@
+//! When to claim, and how much: never more than there are free slots.
+
+use std::{
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    time::{Instant, sleep, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Shared, attempt::Attempt, listen::Listening, wire::{Wire, WireError, backoff}};
+use crate::{
+    metrics::START_DELAY,
+    queue::{Claimed, claim, promote},
+};
+
+/// How many runs one claim takes at most.
+const MOST: usize = 500;
+/// How often to look while notifications do not reach us.
+const POLL_UNHEARD: Duration = Duration::from_secs(1);
+
+/// Claims and hands over until `stop`; dropping the inbox then ends the worker once all is done.
+pub(super) async fn keep(
+    shared: Arc<Shared>,
+    free: Arc<Semaphore>,
+    inbox: mpsc::Sender<Arc<Attempt>>,
+    listening: Listening,
+    stop: CancellationToken,
+) {
+    let mut wire = Wire::new(shared.pool.clone());
+    let mut promote_at = Instant::now();
+    let mut failures = 0;
+    loop {
+        let Some(mut permits) = slots(&free, &stop).await else { return };
+        if !shared.in_touch() {
+            // Whatever we claimed now would count as lost soon: first be heard.
+            drop(permits);
+            let mut contact = shared.contact.clone();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = contact.changed() => {}
+                () = sleep(POLL_UNHEARD) => {}
+            }
+            continue;
+        }
+        // A claim that is on its way is never abandoned: its reply says what we hold.
+        let claiming = shared.claiming.lock().await;
+        let claimed = match look(&shared, &mut wire, permits.len(), &mut promote_at).await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                drop(claiming);
+                drop(permits);
+                failures += 1;
+                if failures == 1 {
+                    tracing::warn!(%error, "cannot claim runs; trying again until the database answers");
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = sleep(backoff(failures)) => continue,
+                }
+            }
+        };
+        if failures > 0 {
+            tracing::info!(failures, "claiming runs again");
+            failures = 0;
+        }
+        let drained = claimed.len() < permits.len();
+        let attempts: Vec<_> = claimed.into_iter().zip(permits.drain(..)).map(|(run, slot)| enter(&shared, run, slot)).collect();
+        drop(claiming);
+        for attempt in attempts {
+            if inbox.send(attempt).await.is_err() {
+                tracing::error!("the apalis worker is gone; its runs are taken over when their leases are over");
+                return;
+            }
+        }
+        if drained {
+            let poll = if listening.is_on() { shared.options.poll } else { shared.options.poll.min(POLL_UNHEARD) };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                // A run that was enqueued or put back may be due before the next one that we knew of.
+                () = shared.wake.notified() => promote_at = Instant::now(),
+                () = sleep_until(promote_at.min(Instant::now() + poll)) => {}
+            }
+        }
+    }
+}
+
+/// Waits for a free slot, then takes as many as there are.
+async fn slots(free: &Arc<Semaphore>, stop: &CancellationToken) -> Option<Vec<OwnedSemaphorePermit>> {
+    let first = tokio::select! {
+        biased;
+        () = stop.cancelled() => return None,
+        permit = free.clone().acquire_owned() => permit.ok()?,
+    };
+    let mut permits = vec![first];
+    while permits.len() < MOST {
+        match free.clone().try_acquire_owned() {
+            Ok(permit) => permits.push(permit),
+            Err(_) => break,
+        }
+    }
+    Some(permits)
+}
+
+/// Promotes what is due, if anything may be, and claims.
+async fn look(shared: &Shared, wire: &mut Wire, slots: usize, promote_at: &mut Instant) -> Result<Vec<Claimed>, WireError> {
+    let now = Instant::now();
+    let promoting = *promote_at <= now;
+    let worker = shared.me.id;
+    let (promoted, claimed) = wire
+        .with(async |connection| {
+            let promoted = if promoting { Some(promote(&mut *connection).await?) } else { None };
+            Ok((promoted, claim(&mut *connection, worker, slots).await?))
+        })
+        .await?;
+    if let Some(promoted) = promoted {
+        *promote_at = now + promoted.next_in.map_or(shared.options.poll, |next| next.min(shared.options.poll));
+    }
+    Ok(claimed)
+}
+
+fn enter(shared: &Shared, claimed: Claimed, slot: OwnedSemaphorePermit) -> Arc<Attempt> {
+    metrics::histogram!(START_DELAY).record(claimed.late_by.as_secs_f64());
+    if claimed.lease < shared.options.beat * 3 {
+        shared.poke.notify_one();
+    }
+    shared.active.enter(claimed, Some(slot), watch::Sender::new(None))
+}

@@ -1,0 +1,88 @@
+//! Takes runs from workers that fell silent.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::Connection;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Shared, facts, identity,
+    wire::{Wire, WireError},
+};
+use crate::{
+    metrics::RESCUED,
+    outbox,
+    queue::{self, Fate, Rescued},
+};
+
+/// How often workers that are gone for good are forgotten.
+const SWEEP: Duration = Duration::from_secs(3600);
+
+/// Looks for lost runs until `over`.
+pub(super) async fn keep(shared: Arc<Shared>, over: CancellationToken) {
+    let mut wire = Wire::new(shared.pool.clone());
+    let mut sweep_at = Instant::now() + SWEEP;
+    loop {
+        match look(&shared, &mut wire).await {
+            Ok(rescued) if rescued.is_empty() => {}
+            Ok(rescued) => {
+                rescued.iter().for_each(tell);
+                shared.wake.notify_one();
+                queue::nudge(&shared.pool).await;
+            }
+            // The heartbeat and the dispatcher say so already.
+            Err(error) => tracing::debug!(%error, "cannot look for lost runs"),
+        }
+        if sweep_at <= Instant::now() {
+            sweep_at = Instant::now() + SWEEP;
+            if let Err(error) = queue::sweep(&shared.pool).await {
+                tracing::debug!(%error, "cannot forget workers that are gone");
+            }
+        }
+        tokio::select! {
+            () = over.cancelled() => return,
+            () = sleep(shared.options.beat / 3) => {}
+        }
+    }
+}
+
+async fn look(shared: &Shared, wire: &mut Wire) -> Result<Vec<Rescued>, WireError> {
+    bury_the_dead(shared).await?;
+    let in_touch = shared.in_touch();
+    let steady = shared.contact.borrow().filter(|_| in_touch).map_or(Duration::ZERO, |contact| contact.since.elapsed());
+    wire.with(async |connection| {
+        let mut transaction = connection.begin().await?;
+        let rescued = queue::rescue(&mut transaction, steady).await?;
+        let news = facts::of_rescued(&rescued);
+        if !news.is_empty() {
+            outbox::record(&mut transaction, &news).await?;
+        }
+        transaction.commit().await?;
+        Ok(rescued)
+    })
+    .await
+}
+
+/// Ends the leases of workers that we can see are dead: processes on this machine that are no more.
+async fn bury_the_dead(shared: &Shared) -> Result<(), sqlx::Error> {
+    let Some(prefix) = shared.me.process.as_deref().and_then(identity::neighbourhood) else { return Ok(()) };
+    let neighbours = queue::neighbours(&shared.pool, prefix).await?;
+    let dead: Vec<_> = neighbours.iter().filter(|worker| identity::is_dead(&worker.process)).map(|worker| worker.id).collect();
+    if dead.is_empty() {
+        return Ok(());
+    }
+    tracing::info!(workers = dead.len(), "a daemon on this machine ended without a goodbye; taking over its runs");
+    queue::bury(&shared.pool, &dead).await
+}
+
+fn tell(rescued: &Rescued) {
+    let (fate, what) = match &rescued.fate {
+        Fate::Ready => ("ready", "is ready for another attempt"),
+        Fate::Held => ("held", "is held for a person to retry or cancel"),
+        Fate::Failed => ("failed", "has failed: that was its last attempt"),
+        Fate::Cancelled { .. } => ("cancelled", "is cancelled, as was asked"),
+    };
+    metrics::counter!(RESCUED, "fate" => fate).increment(1);
+    tracing::warn!(run.id = %rescued.run, job = %rescued.job, attempt = rescued.attempt, "{} lost its worker and {what}", rescued.job);
+}

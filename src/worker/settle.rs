@@ -1,0 +1,169 @@
+//! Writes down how attempts ended, and tells of it, in one transaction; again and again until Postgres has it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use sqlx::Connection;
+use tokio::{sync::mpsc, time::sleep};
+
+use super::{
+    Ended, Shared,
+    attempt::{Attempt, Key},
+    facts,
+    wire::{Wire, WireError, backoff},
+};
+use crate::{
+    metrics::{RUN_SECONDS, RUNS, STALE},
+    outbox, queue,
+    queue::{Ending, Goes, Settled, SettledRow, Verdict},
+    state::Live,
+};
+
+/// An attempt and how it ended.
+#[derive(Debug)]
+pub(super) struct Ack {
+    pub(super) attempt: Arc<Attempt>,
+    pub(super) ended: Ended,
+}
+
+/// How many endings one transaction takes at most.
+const MOST: usize = 500;
+
+/// Settles whatever comes, in batches, until every sender is gone.
+pub(super) async fn keep(shared: Arc<Shared>, mut acks: mpsc::UnboundedReceiver<Ack>) {
+    let mut wire = Wire::new(shared.pool.clone());
+    let mut batch = Vec::with_capacity(MOST);
+    while acks.recv_many(&mut batch, MOST).await > 0 {
+        write(&shared, &mut wire, std::mem::take(&mut batch)).await;
+    }
+}
+
+/// Settles a batch, however long it takes.
+pub(super) async fn write(shared: &Shared, wire: &mut Wire, batch: Vec<Ack>) -> Vec<SettledRow> {
+    let mut settled = Vec::with_capacity(batch.len());
+    let mut parts = vec![batch];
+    let mut failures = 0;
+    while let Some(mut part) = parts.pop() {
+        match transaction(wire, &part).await {
+            Ok(rows) => {
+                if failures > 0 {
+                    tracing::info!(failures, "endings are written down again");
+                    failures = 0;
+                }
+                after(shared, &part, &rows).await;
+                settled.extend(rows);
+                continue;
+            }
+            // One ending that cannot be stored must not hold up the others, nor come back for ever.
+            Err(error) if is_about_a_value(&error) && part.len() > 1 => {
+                parts.extend(part.drain(..).map(|ack| vec![ack]));
+                continue;
+            }
+            Err(error) if is_about_a_value(&error) && failures == 0 => {
+                for ack in &mut part {
+                    tracing::error!(run.id = %ack.attempt.claimed.id, %error, "the ending of {} cannot be stored as it is", ack.attempt.claimed.job);
+                    ack.ended.ending = unstorable(&error);
+                    ack.ended.breaches.clear();
+                }
+                failures += 1;
+            }
+            Err(error) => {
+                failures += 1;
+                if failures == 1 {
+                    let endings = part.len();
+                    tracing::warn!(%error, endings, "endings cannot be written down; trying again until the database answers");
+                }
+                sleep(backoff(failures)).await;
+            }
+        }
+        parts.push(part);
+    }
+    settled
+}
+
+/// Endings and facts, all or nothing. After a failure it is unknown whether it happened; doing it again finds out.
+async fn transaction(wire: &mut Wire, batch: &[Ack]) -> Result<Vec<SettledRow>, WireError> {
+    let settled: Vec<Settled> = batch.iter().map(settled).collect();
+    wire.with(async |connection| {
+        let mut transaction = connection.begin().await?;
+        let rows = queue::settle(&mut transaction, &settled).await?;
+        let news = facts::of_settled(batch, &rows);
+        if !news.is_empty() {
+            outbox::record(&mut transaction, &news).await?;
+        }
+        transaction.commit().await?;
+        Ok(rows)
+    })
+    .await
+}
+
+fn settled(ack: &Ack) -> Settled {
+    let (run, token) = ack.attempt.key();
+    Settled { run, token, ending: ack.ended.ending.clone() }
+}
+
+/// Counts, tells the log, frees the slots.
+async fn after(shared: &Shared, batch: &[Ack], rows: &[SettledRow]) {
+    let rows: HashMap<Key, &SettledRow> = rows.iter().map(|row| ((row.run, row.token), row)).collect();
+    let mut ready = false;
+    for ack in batch {
+        let run = &ack.attempt.claimed;
+        let (word, why) = describe(&ack.ended.ending);
+        let stale = rows.get(&ack.attempt.key()).is_none_or(|row| row.verdict == Verdict::Stale);
+        if stale {
+            metrics::counter!(STALE).increment(1);
+            tracing::warn!(run.id = %run.id, "{} ended ({word}) after the run had been taken from this worker; nothing of it counts", run.job);
+        } else {
+            let labels = [("job", run.job.clone()), ("kind", run.kind.clone())];
+            metrics::counter!(RUNS, "job" => run.job.clone(), "kind" => run.kind.clone(), "outcome" => word).increment(1);
+            metrics::histogram!(RUN_SECONDS, &labels).record(ack.ended.took.as_secs_f64());
+            let duration_ms = ack.ended.took.as_millis() as u64;
+            match &ack.ended.ending {
+                Ending::Failed { .. } | Ending::Retrying { .. } | Ending::Lost { .. } => {
+                    tracing::warn!(run.id = %run.id, job = %run.job, attempt = run.attempt, duration_ms, "{} {word}{why}", run.job);
+                }
+                _ => tracing::info!(run.id = %run.id, job = %run.job, attempt = run.attempt, duration_ms, "{} {word}{why}", run.job),
+            }
+        }
+        ready |= rows.get(&ack.attempt.key()).is_some_and(|row| row.goes == Goes::On(Live::Ready));
+        ready |= matches!(&ack.ended.ending, Ending::Done { then, .. } if !then.is_empty());
+        if matches!(&ack.ended.ending, Ending::Retrying { .. } | Ending::Snoozed { .. }) {
+            shared.wake.notify_one();
+        }
+        shared.active.leave(ack.attempt.key());
+    }
+    if ready {
+        shared.wake.notify_one();
+        queue::nudge(&shared.pool).await;
+    }
+}
+
+/// The word for an ending in logs and metrics, and the rest of the sentence.
+pub(super) fn describe(ending: &Ending) -> (&'static str, String) {
+    match ending {
+        Ending::Done { .. } => ("done", String::new()),
+        Ending::Skipped { why } => ("skipped", format!(": {why}")),
+        Ending::Failed { why, .. } => ("failed", format!(": {why}")),
+        Ending::Retrying { why, pause, .. } => {
+            ("retrying", format!(" in {:.1} s after a failure: {why}", pause.as_secs_f64()))
+        }
+        Ending::Snoozed { pause } => ("snoozed", format!(" for {:.1} s", pause.as_secs_f64())),
+        Ending::Cancelled { by, .. } => ("cancelled", format!(" by {by}")),
+        Ending::GivenBack { why } => ("given_back", format!(": {why}")),
+        Ending::Lost { why } => ("lost", format!(": {why}")),
+    }
+}
+
+/// Whether the database refuses what is written, not that it is: data exceptions, constraints, limits.
+fn is_about_a_value(error: &WireError) -> bool {
+    let WireError::Database(error) = error else { return false };
+    let code = error.as_database_error().and_then(|database| database.code()).unwrap_or_default();
+    ["22", "23", "54"].iter().any(|class| code.starts_with(class))
+}
+
+fn unstorable(error: &WireError) -> Ending {
+    Ending::Failed {
+        why: format!("how it ended cannot be stored: {error}").replace('\0', "\u{fffd}"),
+        help: Some("look for what it reported in the log; this is a bug in its kind".to_owned()),
+        report: crate::outcome::Report::new(),
+    }
+}
