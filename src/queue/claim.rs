@@ -77,11 +77,7 @@ impl FromRow<'_, PgRow> for Claimed {
 
 /// Claims up to `slots` ready runs for `worker`, in the order of their rank. Each is this worker's alone until it is
 /// settled or its lease is over.
-pub async fn claim(
-    database: impl PgExecutor<'_>,
-    worker: Uuid,
-    slots: usize,
-) -> Result<Vec<Claimed>, sqlx::Error> {
+pub async fn claim(database: impl PgExecutor<'_>, worker: Uuid, slots: usize) -> Result<Vec<Claimed>, sqlx::Error> {
     sqlx::query_as(include_str!("../../sql/queue/claim.sql"))
         .bind(worker)
         .bind(i64::try_from(slots).unwrap_or(i64::MAX))

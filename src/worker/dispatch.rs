@@ -1,9 +1,6 @@
 //! When to claim, and how much: never more than there are free slots.
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
@@ -11,7 +8,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, attempt::Attempt, listen::Listening, wire::{Wire, WireError, backoff}};
+use super::{
+    Shared,
+    attempt::Attempt,
+    listen::Listening,
+    wire::{Wire, WireError, backoff},
+};
 use crate::{
     metrics::START_DELAY,
     queue::{Claimed, claim, promote},
@@ -68,7 +70,8 @@ pub(super) async fn keep(
             failures = 0;
         }
         let drained = claimed.len() < permits.len();
-        let attempts: Vec<_> = claimed.into_iter().zip(permits.drain(..)).map(|(run, slot)| enter(&shared, run, slot)).collect();
+        let attempts: Vec<_> =
+            claimed.into_iter().zip(permits.drain(..)).map(|(run, slot)| enter(&shared, run, slot)).collect();
         drop(claiming);
         for attempt in attempts {
             if inbox.send(attempt).await.is_err() {
@@ -106,7 +109,12 @@ async fn slots(free: &Arc<Semaphore>, stop: &CancellationToken) -> Option<Vec<Ow
 }
 
 /// Promotes what is due, if anything may be, and claims.
-async fn look(shared: &Shared, wire: &mut Wire, slots: usize, promote_at: &mut Instant) -> Result<Vec<Claimed>, WireError> {
+async fn look(
+    shared: &Shared,
+    wire: &mut Wire,
+    slots: usize,
+    promote_at: &mut Instant,
+) -> Result<Vec<Claimed>, WireError> {
     let now = Instant::now();
     let promoting = *promote_at <= now;
     let worker = shared.me.id;

@@ -70,8 +70,12 @@ pub(super) fn of_rescued(rescued: &[Rescued]) -> Vec<Fact> {
             Fate::Cancelled { by } => (What::Cancelled, format!("cancelled by {by}; its worker fell silent")),
         };
         let help = match one.fate {
-            Fate::Held => Some(format!("look at what it did, then: sexton runs retry {0}, or: sexton runs cancel {0}", one.run)),
-            Fate::Failed => Some("look in the log of the daemon that held it for a crash or for lack of memory".to_owned()),
+            Fate::Held => {
+                Some(format!("look at what it did, then: sexton runs retry {0}, or: sexton runs cancel {0}", one.run))
+            }
+            Fate::Failed => {
+                Some("look in the log of the daemon that held it for a crash or for lack of memory".to_owned())
+            }
             Fate::Ready | Fate::Cancelled { .. } => None,
         };
         Fact {

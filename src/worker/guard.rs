@@ -71,7 +71,8 @@ fn read(shared: &Shared, run: &Claimed) -> Result<(Spec, &'static Entry), Failur
     let help = "run daemons of one version; if they are, cancel this run and trigger the job again";
     let format = run.spec.get("format").and_then(serde_json::Value::as_u64);
     if format.is_some_and(|format| format > u64::from(FORMAT)) {
-        return Err(Failure::later(format!("the run was made by a newer sexton (format {format:?}, known {FORMAT})")).help(help));
+        return Err(Failure::later(format!("the run was made by a newer sexton (format {format:?}, known {FORMAT})"))
+            .help(help));
     }
     let spec = Spec::deserialize(&run.spec)
         .map_err(|error| Failure::later(format!("the run's snapshot of its job cannot be read: {error}")).help(help))?;
@@ -151,7 +152,9 @@ fn word(spec: &Spec, run: &Claimed, raw: Raw, stopped: Option<Stopped>, took: Du
     let last = said.as_ref().map(|failure| format!(" ({})", failure.why)).unwrap_or_default();
     Ended::plain(match stopped {
         None => {
-            let bug = || Failure::later("the kind stopped although nobody told it to").help("this is a bug; please report it");
+            let bug = || {
+                Failure::later("the kind stopped although nobody told it to").help("this is a bug; please report it")
+            };
             after(said.unwrap_or_else(bug), run, spec.retry)
         }
         Some(Stopped::Cancelled { by }) => {

@@ -14,7 +14,8 @@ pub(super) fn me() -> WorkerInfo {
     let pid = std::process::id();
     WorkerInfo {
         id: Uuid::now_v7(),
-        host: fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned()),
+        host: fs::read_to_string("/proc/sys/kernel/hostname")
+            .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned()),
         pid,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         process: process(pid),
@@ -55,8 +56,8 @@ enum Life {
 fn life(pid: u32) -> Life {
     let Ok(number) = libc::pid_t::try_from(pid) else { return Life::Unknown };
     // SAFETY: signal 0 only asks whether the process exists.
-    let gone = unsafe { libc::kill(number, 0) } == -1
-        && std::io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
+    let gone =
+        unsafe { libc::kill(number, 0) } == -1 && std::io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
     if gone {
         return Life::Dead;
     }

@@ -127,7 +127,8 @@ async fn compare(shared: &Shared, asked: &[Key], held: &[Held], acks: &mpsc::Wea
             attempt.stop.because(Stopped::Cancelled { by: by.clone() });
         }
     }
-    let strangers: Vec<&Held> = held.iter().filter(|held| shared.active.get(&(held.run, held.token)).is_none()).collect();
+    let strangers: Vec<&Held> =
+        held.iter().filter(|held| shared.active.get(&(held.run, held.token)).is_none()).collect();
     if strangers.is_empty() {
         return;
     }

@@ -104,7 +104,9 @@ pub enum WorkerError {
     #[error("the worker broke down: {0}; its runs are taken over when their leases are over")]
     Machinery(String),
     /// Endings could not be written before the time at exit was over.
-    #[error("the database did not take the last endings within {0:?}; these runs are taken over when their leases are over")]
+    #[error(
+        "the database did not take the last endings within {0:?}; these runs are taken over when their leases are over"
+    )]
     Unflushed(Duration),
 }
 

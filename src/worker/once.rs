@@ -45,7 +45,9 @@ pub enum OnceError {
     #[error(transparent)]
     Enqueue(#[from] EnqueueError),
     /// How it ended could not be written down.
-    #[error("the run {0} ended, but its ending could not be written down; a daemon takes it over when its lease is over")]
+    #[error(
+        "the run {0} ended, but its ending could not be written down; a daemon takes it over when its lease is over"
+    )]
     Unsettled(Uuid),
 }
 

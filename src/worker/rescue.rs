@@ -68,7 +68,8 @@ async fn look(shared: &Shared, wire: &mut Wire) -> Result<Vec<Rescued>, WireErro
 async fn bury_the_dead(shared: &Shared) -> Result<(), sqlx::Error> {
     let Some(prefix) = shared.me.process.as_deref().and_then(identity::neighbourhood) else { return Ok(()) };
     let neighbours = queue::neighbours(&shared.pool, prefix).await?;
-    let dead: Vec<_> = neighbours.iter().filter(|worker| identity::is_dead(&worker.process)).map(|worker| worker.id).collect();
+    let dead: Vec<_> =
+        neighbours.iter().filter(|worker| identity::is_dead(&worker.process)).map(|worker| worker.id).collect();
     if dead.is_empty() {
         return Ok(());
     }

@@ -114,14 +114,17 @@ async fn after(shared: &Shared, batch: &[Ack], rows: &[SettledRow]) {
             tracing::warn!(run.id = %run.id, "{} ended ({word}) after the run had been taken from this worker; nothing of it counts", run.job);
         } else {
             let labels = [("job", run.job.clone()), ("kind", run.kind.clone())];
-            metrics::counter!(RUNS, "job" => run.job.clone(), "kind" => run.kind.clone(), "outcome" => word).increment(1);
+            metrics::counter!(RUNS, "job" => run.job.clone(), "kind" => run.kind.clone(), "outcome" => word)
+                .increment(1);
             metrics::histogram!(RUN_SECONDS, &labels).record(ack.ended.took.as_secs_f64());
             let duration_ms = ack.ended.took.as_millis() as u64;
             match &ack.ended.ending {
                 Ending::Failed { .. } | Ending::Retrying { .. } | Ending::Lost { .. } => {
                     tracing::warn!(run.id = %run.id, job = %run.job, attempt = run.attempt, duration_ms, "{} {word}{why}", run.job);
                 }
-                _ => tracing::info!(run.id = %run.id, job = %run.job, attempt = run.attempt, duration_ms, "{} {word}{why}", run.job),
+                _ => {
+                    tracing::info!(run.id = %run.id, job = %run.job, attempt = run.attempt, duration_ms, "{} {word}{why}", run.job)
+                }
             }
         }
         ready |= rows.get(&ack.attempt.key()).is_some_and(|row| row.goes == Goes::On(Live::Ready));

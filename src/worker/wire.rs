@@ -54,7 +54,8 @@ impl Wire {
             Ok::<_, sqlx::Error>((connection, value))
         };
         // On every failure the connection is dropped with the future: what it would answer next is anybody's guess.
-        let (connection, value) = timeout(self.patience, whole).await.map_err(|_| WireError::Silent(self.patience))??;
+        let (connection, value) =
+            timeout(self.patience, whole).await.map_err(|_| WireError::Silent(self.patience))??;
         self.connection = Some(connection);
         Ok(value)
     }
