@@ -11,7 +11,7 @@ use super::*;
 
 fn shell(script: &str) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", script]).stdout(Stdio::piped());
+    command.args(["-c", script]).stdout(Stdio::piped()).stderr(Stdio::null());
     command
 }
 

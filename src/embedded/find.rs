@@ -48,7 +48,7 @@ pub async fn find(state: &Path, spawner: &Spawner) -> Result<Vec<Binaries>, Embe
         return Ok(vec![only]);
     }
     let mut found: Vec<Binaries> = Vec::new();
-    for dir in candidates(state, spawner).await {
+    for dir in program_dirs(state, spawner).await {
         if found.iter().all(|known| known.dir != dir)
             && owner.may_enter(&dir).is_ok()
             && let Some(binaries) = look(&dir, spawner).await
@@ -71,11 +71,13 @@ pub(super) async fn look(dir: &Path, spawner: &Spawner) -> Option<Binaries> {
     Some(Binaries { dir: dir.to_owned(), major })
 }
 
-async fn candidates(state: &Path, spawner: &Spawner) -> Vec<PathBuf> {
+/// Folders where PostgreSQL's programs may be, whether a server or only its clients; most preferred first.
+pub async fn program_dirs(state: &Path, spawner: &Spawner) -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     // A link in PATH leads to the folder with the other programs and the libraries.
     let mut dirs: Vec<PathBuf> = env::split_paths(&path)
-        .filter_map(|dir| Some(dir.join("postgres").canonicalize().ok()?.parent()?.to_owned()))
+        .flat_map(|dir| ["postgres", "pg_dump"].map(|name| dir.join(name).canonicalize().ok()))
+        .filter_map(|program| Some(program?.parent()?.to_owned()))
         .collect();
     let mut pg_config = Command::new("pg_config");
     pg_config.arg("--bindir");
