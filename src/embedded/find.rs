@@ -38,8 +38,9 @@ impl Binaries {
 }
 
 /// All server installations in the order in which they are preferred: `SEXTON_PG_BIN` alone if it is set, else
-/// PATH, `pg_config --bindir`, the well-known folders (newest first), and what was fetched into `state` before.
-pub async fn find(state: &Path, spawner: &Spawner) -> Result<Vec<Binaries>, EmbeddedError> {
+/// PATH, `pg_config --bindir`, the well-known folders (newest first), and what was fetched into `programs` (usually
+/// the state folder) before.
+pub async fn find(programs: &Path, spawner: &Spawner) -> Result<Vec<Binaries>, EmbeddedError> {
     let owner = Owner::of_this_process()?;
     if let Some(dir) = env::var_os("SEXTON_PG_BIN").filter(|dir| !dir.is_empty()) {
         let dir = PathBuf::from(dir);
@@ -48,7 +49,7 @@ pub async fn find(state: &Path, spawner: &Spawner) -> Result<Vec<Binaries>, Embe
         return Ok(vec![only]);
     }
     let mut found: Vec<Binaries> = Vec::new();
-    for dir in program_dirs(state, spawner).await {
+    for dir in program_dirs(programs, spawner).await {
         if found.iter().all(|known| known.dir != dir)
             && owner.may_enter(&dir).is_ok()
             && let Some(binaries) = look(&dir, spawner).await
@@ -72,7 +73,7 @@ pub(super) async fn look(dir: &Path, spawner: &Spawner) -> Option<Binaries> {
 }
 
 /// Folders where PostgreSQL's programs may be, whether a server or only its clients; most preferred first.
-pub async fn program_dirs(state: &Path, spawner: &Spawner) -> Vec<PathBuf> {
+pub async fn program_dirs(programs: &Path, spawner: &Spawner) -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     // A link in PATH leads to the folder with the other programs and the libraries.
     let mut dirs: Vec<PathBuf> = env::split_paths(&path)
@@ -85,7 +86,7 @@ pub async fn program_dirs(state: &Path, spawner: &Spawner) -> Vec<PathBuf> {
         dirs.extend(Path::new(captured.stdout.trim()).canonicalize());
     }
     dirs.extend(well_known());
-    dirs.extend(inside(&state.join(folder::FETCHED), 5));
+    dirs.extend(fetched(programs));
     dirs
 }
 
@@ -114,8 +115,13 @@ fn well_known() -> Vec<PathBuf> {
         .collect()
 }
 
-/// Folders named `bin` that hold a server, at most `depth` levels down.
-pub(super) fn inside(dir: &Path, depth: u32) -> Vec<PathBuf> {
+/// What was fetched before.
+pub(super) fn fetched(programs: &Path) -> Vec<PathBuf> {
+    inside(&programs.join(folder::FETCHED), 5)
+}
+
+/// Folders that hold a server, at most `depth` levels down.
+fn inside(dir: &Path, depth: u32) -> Vec<PathBuf> {
     if dir.join("postgres").is_file() {
         return vec![dir.to_owned()];
     }

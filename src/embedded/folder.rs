@@ -99,7 +99,7 @@ impl Folder {
     }
 }
 
-fn make(path: &Path) -> Result<(), EmbeddedError> {
+pub(super) fn make(path: &Path) -> Result<(), EmbeddedError> {
     if path.is_dir() {
         return Ok(());
     }

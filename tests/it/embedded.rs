@@ -16,10 +16,10 @@ use sexton::{
 use sqlx::{Connection, PgConnection};
 use tokio::process::Command;
 
-use crate::support::{eventually, open_folder, own_cluster};
+use crate::support::{eventually, open_folder, options, own_cluster};
 
 fn quick() -> Options {
-    Options { durable: false, ..Options::default() }
+    options(false)
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn kill_9_of_the_owner_is_a_clean_shutdown_for_the_server() {
     rustix::process::kill_process(pid, Signal::KILL).unwrap();
 
     // At once, while the server may still be shutting down.
-    let cluster = Cluster::start(folder.path(), &Options::default(), &spawner).await.expect("the next start");
+    let cluster = Cluster::start(folder.path(), &options(true), &spawner).await.expect("the next start");
     assert!(!cluster.is_adopted(), "the holder is gone: the server is ours");
     assert!(!cluster.create_database("made by the holder").await.unwrap(), "nothing is lost");
     let log = fs::read_to_string(cluster.log()).unwrap();
@@ -166,7 +166,7 @@ async fn hold_elsewhere(spawner: &Spawner, program: &Path, state: &Path, user: O
 #[ignore = "not a test: the process that owns a cluster for the tests above"]
 async fn hold() {
     let Some(state) = std::env::var_os(HOLD).map(PathBuf::from) else { return };
-    let cluster = Cluster::start(&state, &Options::default(), &Spawner::start().unwrap()).await.expect("a cluster");
+    let cluster = Cluster::start(&state, &options(true), &Spawner::start().unwrap()).await.expect("a cluster");
     cluster.create_database("made by the holder").await.unwrap();
     fs::write(state.join("held"), "").unwrap();
     tokio::time::sleep(Duration::from_secs(300)).await;

@@ -97,6 +97,10 @@ impl Site {
                 command.env_remove(key);
             }
         }
+        // On a machine without PostgreSQL, what the bench has downloaded is used again.
+        if let Some(bin) = super::downloaded() {
+            command.env("SEXTON_PG_BIN", bin);
+        }
         command.args(args).current_dir(self.folder.path()).env("NO_COLOR", "1");
         command.envs(self.env.iter().map(|(key, value)| (key, value)));
         command

@@ -65,7 +65,9 @@ fn place(owner: u32) -> PathBuf {
 
 fn lives(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
+    let zombie = stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'));
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed());
+    !zombie && pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
 }
 
 fn keeper_lives(place: &Path) -> bool {
@@ -132,7 +134,7 @@ async fn start(place: &Path) -> Result<Cluster, String> {
     fs::DirBuilder::new().mode(0o711).recursive(true).create(place).map_err(|error| told(&error))?;
     fs::write(place.join("keeper"), std::process::id().to_string()).map_err(|error| told(&error))?;
     let spawner = Spawner::start().map_err(|error| told(&error))?;
-    let options = Options { durable: false, max_connections: 300, ..Options::default() };
+    let options = Options { max_connections: 300, ..super::options(false) };
     let cluster = Cluster::start(&place.join("pg"), &options, &spawner).await.map_err(|error| told(&error))?;
     cluster.create_database(TEMPLATE).await.map_err(|error| told(&error))?;
     let login = db::Login::new(&Secret::new(cluster.url(TEMPLATE)), None).map_err(|error| told(&error))?;

