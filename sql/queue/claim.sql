@@ -22,5 +22,5 @@ select claimed.id, token, claimed.job, kind, spec, attempt, most_attempts, extra
        schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, started_at,
        health.last_success_at as previous_success_at
 from claimed
-left join sexton.health on health.job = claimed.job
+left join sexton.health on health.subject = claimed.job
 order by rank

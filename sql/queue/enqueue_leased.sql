@@ -8,4 +8,4 @@ set state = 'running',
 where id = $1
 returning id, token, job, kind, spec, spent as attempt, most_attempts, extract(epoch from lease)::float8 as lease,
           schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, started_at,
-          (select last_success_at from sexton.health where health.job = run.job) as previous_success_at
+          (select last_success_at from sexton.health where health.subject = run.job) as previous_success_at

@@ -1,49 +1,71 @@
 //! The one door to events, health and deliveries.
+//!
+//! A fact is recorded in the transaction that makes it true; whether it is news is decided later, from the event row
+//! alone; and a message is a row until its receiver has it. Nothing here is lost with a process.
+
+mod deliver;
+mod events;
+mod health;
+mod record;
+
+pub use deliver::{Delivery, Pending, Sent, bury, claim_deliveries, defer, delivered, deliveries, pending};
+pub use events::{Event, LookedEvent, Message, decided, events, tell, undecided};
+pub use health::{Health, health};
+pub use record::record;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::expect::Breach;
 
-/// A settled fact.
-#[derive(Debug, Clone)]
+/// The channel that wakes the alerts after a fact was recorded.
+pub const CHANNEL: &str = "sexton_event";
+
+/// The subject of facts about the files; no job can have this name.
+pub const FILES: &str = ":files";
+
+/// Something that is settled.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Fact {
-    /// See the outbox.
+    /// The job that it is about, or [`FILES`].
     pub job: String,
-    /// See the outbox.
+    /// The run.
     pub run: Option<Uuid>,
-    /// See the outbox.
+    /// When it became true.
     pub at: DateTime<Utc>,
-    /// See the outbox.
+    /// What.
     pub what: What,
-    /// See the outbox.
+    /// Who is to be told; empty means the log only.
     pub channels: Vec<String>,
-    /// See the outbox.
-    pub detail: serde_json::Value,
+    /// Everything that a message may want to say: `why`, `help`, `kind`, `attempt`, `report`, …
+    pub detail: Value,
 }
 
-/// A settled fact.
-#[derive(Debug, Clone)]
+/// What is settled.
+#[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    /// See the outbox.
+    /// A run is done; these of its thresholds were not kept.
     Done {
-        /// See the outbox.
+        /// Thresholds that were not kept.
         breaches: Vec<Breach>,
     },
-    /// See the outbox.
+    /// A run had nothing to do.
     Skipped,
-    /// See the outbox.
+    /// A run's last attempt failed.
     Failed,
-    /// See the outbox.
+    /// A person ended a run.
     Cancelled,
-    /// See the outbox.
+    /// A run's worker was lost, and the run is held for a person.
     Held,
-    /// See the outbox.
+    /// A run's worker was lost, and the run gets another attempt.
     Lost,
-}
-
-/// A settled fact.
-pub async fn record(_: &mut PgConnection, _: &[Fact]) -> Result<(), sqlx::Error> {
-    Ok(())
+    /// Slots were missed for good.
+    Missed,
+    /// The files on disk cannot be used; the last good revision stays.
+    FilesBroken,
+    /// The files on disk are an older revision than the active one.
+    FilesDrifted,
+    /// The files on disk are good and active again.
+    FilesMended,
 }

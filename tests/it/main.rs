@@ -5,3 +5,5 @@ mod support;
 
 mod bench;
 mod embedded;
+mod outbox;
+mod tidy;
