@@ -1,1 +1,0 @@
-//! When a schedule is due.
