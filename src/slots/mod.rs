@@ -1,7 +1,7 @@
 //! When a schedule is due: a cron expression in a time zone, as instants.
 //!
 //! croner reads the expression and walks the wall clock; which instants a wall-clock time stands for is decided
-//! here, by Vixie's rule (`docs/ARCHITECTURE.md`, daylight saving): a *fixed-time* expression, one without wildcard
+//! here, by Vixie's rule: a *fixed-time* expression, one without wildcard
 //! and step in its second, minute and hour, fires once at the first instant after a gap that swallowed it, and on
 //! the first pass only of an hour that repeats. Every other expression counts real time: nothing for the gap, both
 //! passes of the overlap.

@@ -1,8 +1,5 @@
 //! Claims about slots, held against a scan of every minute and against the days on which clocks were changed.
 
-use chrono::{DateTime, TimeZone, Utc};
-use chrono_tz::Tz;
-
 use super::*;
 
 fn cron(text: &str) -> Cron {
@@ -119,26 +116,33 @@ fn scan(cron: &Cron, zone: Tz, after: DateTime<Utc>, until: DateTime<Utc>) -> Ve
 fn slots_are_those_of_a_scan_of_every_minute() {
     let crons =
         ["30 2 * * *", "0 0 * * *", "30 1,2 1-7,25-31 * *", "*/20 * * * *", "0 */3 * * 0,6", "15 0-3 * * *"].map(cron);
-    let hour = Duration::hours(1);
+    let mut seen = std::collections::HashSet::new();
     for zone in chrono_tz::TZ_VARIANTS {
-        // Only around changes of the clocks can the two differ; find them hour by hour.
-        let offset = |at: DateTime<Utc>| at.with_timezone(&zone).offset().fix();
-        let mut at = utc("2025-12-31T00:00:00");
-        while at < utc("2028-01-02T00:00:00") {
-            at += hour;
-            if offset(at) == offset(at - hour) {
-                continue;
+        // Only around changes of the clocks can the two differ; links repeat what their zone does.
+        let offset = |at: DateTime<Utc>| at.with_timezone(&zone).offset().fix().local_minus_utc();
+        let days = (0..732).map(|day| utc("2025-12-31T00:00:00") + Duration::days(day));
+        let changed: Vec<_> = days.filter(|day| offset(*day) != offset(*day + Duration::days(1))).collect();
+        if !seen.insert(changed.iter().map(|day| (*day, offset(*day))).collect::<Vec<_>>()) {
+            continue;
+        }
+        for day in changed {
+            let (mut before, mut after) = (0, 24);
+            while after - before > 1 {
+                let middle = (before + after) / 2;
+                let same = offset(day + Duration::hours(middle)) == offset(day);
+                (before, after) = if same { (middle, after) } else { (before, middle) };
             }
-            let (from, until) = (at - hour * 26, at + hour * 26);
+            let (from, until) = (day + Duration::hours(before - 4), day + Duration::hours(after + 5));
             for cron in &crons {
                 assert_eq!(
                     cron.between(zone, from, until, usize::MAX),
                     scan(cron, zone, from, until),
-                    "{cron} {zone} {at}"
+                    "{cron} {zone} {day}"
                 );
             }
         }
     }
+    assert!(seen.len() > 20, "zones that change their clocks: {}", seen.len());
 }
 
 #[test]
