@@ -1,0 +1,140 @@
+//! The checkpoint of a run in its target, and the fence that keeps an attempt that lost its lease from committing.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, types::Json};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+use super::{error::Error, quote::database};
+
+/// Which attempt wants to commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fence {
+    /// The run.
+    pub run: Uuid,
+    /// The attempt's token.
+    pub token: i64,
+}
+
+/// Where a run is, as the target has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Where it goes on.
+    pub cursor: Cursor,
+    /// What it has done.
+    pub counts: Counts,
+}
+
+/// Where a run goes on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Rows must be older than this; drawn once, so that a resumed run means the same rows.
+    pub cutoff: DateTime<Utc>,
+    /// When its first attempt began.
+    pub begun_at: DateTime<Utc>,
+    /// What was there then.
+    pub found: Totals,
+    /// The age and key of the last row of the last step, as text.
+    pub after: Option<Vec<String>>,
+    /// 1, then one more each time that skipped rows are revisited.
+    pub pass: u32,
+    /// How many rows the next step takes.
+    pub batch: u64,
+    /// Set once all is done: how it ended.
+    pub end: Option<End>,
+}
+
+/// What a run has done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Parent rows that left.
+    pub rows: u64,
+    /// Rows of each child that left with them, by label.
+    pub children: BTreeMap<String, u64>,
+    /// Steps committed.
+    pub steps: u64,
+    /// Rows that a pass left behind because somebody else held them, and that were looked at again.
+    pub revisited: u64,
+}
+
+/// What is there before anything moves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Parent rows that go.
+    pub eligible: u64,
+    /// Past the cutoff, but critical.
+    pub kept_critical: u64,
+    /// Past the cutoff and not critical, but open.
+    pub kept_open: u64,
+    /// All parent rows in main and in the archive.
+    pub sizes: Sizes,
+}
+
+/// How many parent rows there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sizes {
+    /// In main.
+    pub main: u64,
+    /// In the archive.
+    pub archive: u64,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// All parent rows afterwards.
+    pub sizes: Sizes,
+    /// Eligible rows that stayed because somebody else held them.
+    pub skipped_locked: u64,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+impl Fence {
+    /// Whether the run has a checkpoint; fails if the step table is missing.
+    pub(super) async fn has_begun(self, conn: &mut PgConnection) -> Result<bool, Error> {
+        if !is_installed(conn).await? {
+            return Err(Error::NotInstalled(database(conn).await?));
+        }
+        Ok(sqlx::query_scalar("select exists (select from sexton.step where run = $1)")
+            .bind(self.run)
+            .fetch_one(conn)
+            .await?)
+    }
+
+    /// Takes over the run: from here on no older attempt can commit. Gives the checkpoint, `first` if there is none.
+    pub(super) async fn begin(self, conn: &mut PgConnection, first: &Cursor) -> Result<State, Error> {
+        let row: Option<(Json<Cursor>, serde_json::Value)> =
+            sqlx::query_as(include_str!("../../sql/target/begin_attempt.sql"))
+                .bind(self.run)
+                .bind(self.token)
+                .bind(Json(first))
+                .fetch_optional(conn)
+                .await?;
+        let (Json(cursor), counts) = row.ok_or(Error::Superseded)?;
+        // `{}` until the first step.
+        let counts = match counts.as_object() {
+            Some(object) if object.is_empty() => Counts::default(),
+            _ => serde_json::from_value(counts)?,
+        };
+        Ok(State { cursor, counts })
+    }
+
+    /// Writes the checkpoint within the step's transaction; fails if a newer attempt has begun.
+    pub(super) async fn advance(self, conn: &mut PgConnection, state: &State) -> Result<(), Error> {
+        let done = sqlx::query(include_str!("../../sql/target/commit_step.sql"))
+            .bind(self.run)
+            .bind(self.token)
+            .bind(Json(&state.cursor))
+            .bind(Json(&state.counts))
+            .execute(conn)
+            .await?;
+        if done.rows_affected() == 1 { Ok(()) } else { Err(Error::Superseded) }
+    }
+}
+
+/// Whether the step table is there.
+pub(super) async fn is_installed(conn: &mut PgConnection) -> Result<bool, Error> {
+    Ok(sqlx::query_scalar("select to_regclass('sexton.step') is not null").fetch_one(conn).await?)
+}
