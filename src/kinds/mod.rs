@@ -3,8 +3,12 @@
 //! A kind never names a queue: it is given its table (from the job's file, with the run's parameters in it) and a
 //! [`Ctx`], and returns an [`Outcome`].
 
+mod archive;
+mod cleanup;
 mod ctx;
+mod moving;
 mod registry;
+mod validate;
 
 use std::future::Future;
 
@@ -16,11 +20,15 @@ use crate::{
     state::OnLost,
 };
 
+pub use archive::Archive;
+pub use cleanup::Cleanup;
 pub use ctx::{Ctx, Env, Progress, RunInfo};
+pub use moving::Batch;
 pub use registry::{Entry, Finding, Inspection, Uses, entry, find};
+pub use validate::{Check, Validate};
 
 /// Every kind that this binary has.
-pub const ALL: &[Entry] = &[];
+pub const ALL: &[Entry] = &[entry::<Archive>(), entry::<Cleanup>(), entry::<Validate>()];
 
 /// One sort of work. The type itself is the kind's table in a job file, so `#[serde(deny_unknown_fields)]` and a
 /// doc comment on each field are what ops get to see.

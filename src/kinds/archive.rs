@@ -1,0 +1,89 @@
+//! `[archive]`: moves a data set's old rows, with all that belongs to them, to its archive.
+
+use serde::Deserialize;
+
+use super::{
+    Broken, Ctx, Finding, Kind, Uses,
+    moving::{self, Batch, Moving},
+};
+use crate::{
+    dataset::{Disposal, Operation, Order, Select, Side},
+    outcome::Outcome,
+    span::Span,
+    state::OnLost,
+};
+
+/// The `[archive]` table.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Archive {
+    /// The target that the rows are in.
+    pub target: String,
+    /// The data set.
+    pub dataset: String,
+    /// Rows move whose age column is further back than this; whole days.
+    pub older_than: Span,
+    /// Only say what would move.
+    #[serde(default = "yes")]
+    pub dry_run: bool,
+    /// Critical rows stay.
+    #[serde(default = "yes")]
+    pub keep_critical: bool,
+    /// Open rows stay.
+    #[serde(default = "yes")]
+    pub keep_open: bool,
+    /// How big steps are.
+    #[serde(default)]
+    pub batch: Batch,
+    /// The most parent rows that one run moves.
+    pub max_rows: Option<u64>,
+    /// Written beside each archived row.
+    pub reason: Option<String>,
+}
+
+pub(super) fn yes() -> bool {
+    true
+}
+
+impl Kind for Archive {
+    const NAME: &'static str = "archive";
+    const ABOUT: &'static str = "Moves old rows of a data set to its archive";
+    const ON_LOST: OnLost = OnLost::Retry;
+
+    fn uses(&self) -> Uses {
+        Uses { targets: vec![self.target.clone()], vaults: Vec::new(), dataset: Some(self.dataset.clone()) }
+    }
+
+    fn check(&self) -> Vec<Finding> {
+        let mut found = self.batch.findings();
+        found.extend(moving::check_days("older_than", self.older_than));
+        if self.max_rows == Some(0) {
+            found.push(moving::error("max_rows", "0 rows would never move anything", "leave it out for no limit"));
+        }
+        found
+    }
+
+    async fn run(self, ctx: Ctx) -> Result<Outcome, Broken> {
+        let reason = self.reason.clone().unwrap_or_else(|| format!("{}: older than {}", ctx.run.job, self.older_than));
+        let order = Order {
+            from: Side::Main,
+            disposal: Disposal::Archive,
+            select: Select::Old(self.older_than),
+            keep_critical: self.keep_critical,
+            keep_open: self.keep_open,
+            max_rows: self.max_rows,
+            by: ctx.run.requested_by.clone(),
+            reason,
+        };
+        let moving = Moving {
+            ctx: &ctx,
+            target: &self.target,
+            operation: Operation::Archive,
+            order,
+            batch: self.batch,
+            dry_run: self.dry_run,
+            findings: self.check(),
+        };
+        moving.run().await
+    }
+}
