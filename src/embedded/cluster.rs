@@ -58,7 +58,7 @@ pub struct Cluster {
 #[derive(Debug)]
 enum Hold {
     /// We started it.
-    Child { child: Child, _lock: File },
+    Child { child: Box<Child>, _lock: File },
     /// Its starter is gone; we have taken over.
     Orphan(Orphan),
     /// Another process's, which also stops it.
@@ -129,7 +129,7 @@ impl Cluster {
         initdb(&folder, &binaries, options, owner, spawner).await?;
         write_access(&folder, owner)?;
         let child = postmaster::start(&folder, &binaries, options, owner, spawner).await?;
-        Ok(Self { folder, binaries, hold: Hold::Child { child, _lock: lock } })
+        Ok(Self { folder, binaries, hold: Hold::Child { child: Box::new(child), _lock: lock } })
     }
 
     /// A `postgres://` URL of one of its databases. There is no password: the kernel vouches for who connects.

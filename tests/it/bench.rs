@@ -1,8 +1,9 @@
 //! The bench itself: a tool that lies makes every claim worthless.
 
 use sqlx::{Connection, PgConnection};
+use tokio::process::Command;
 
-use crate::support::{Database, Proxy, Wire, eventually};
+use crate::support::{Daemon, Database, Proxy, Site, Wire, eventually};
 
 #[tokio::test]
 async fn every_test_has_a_database_of_its_own_with_the_schema() {
@@ -69,4 +70,38 @@ async fn a_black_hole_keeps_the_client_waiting() {
     proxy.set(Wire::Blackhole);
     let waiting = tokio::time::timeout(std::time::Duration::from_millis(200), connection.ping()).await;
     assert!(waiting.is_err(), "no answer and no error");
+}
+
+async fn watched(script: &str) -> Daemon {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]);
+    Site::new("").watch(command).await
+}
+
+#[tokio::test]
+async fn a_watched_program_is_heard_on_both_pipes() {
+    let program = watched("echo one; echo two >&2; echo one more; exit 6").await;
+    assert_eq!(program.wait_for_line("two").await, "two");
+    assert_eq!(program.wait_for_nth_line("one", 2).await, "one more");
+    let ended = program.exit().await;
+    assert_eq!((ended.status.code(), ended.lines.len()), (Some(6), 3));
+}
+
+#[tokio::test]
+async fn a_watched_program_can_be_ended_politely_or_not() {
+    const SCRIPT: &str = "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.02; done";
+    let polite = watched(SCRIPT).await;
+    polite.wait_for_line("up").await;
+    let ended = polite.terminate().await;
+    assert_eq!((ended.status.code(), ended.lines.last().map(String::as_str)), (Some(3), Some("bye")));
+
+    let killed = watched(SCRIPT).await;
+    killed.wait_for_line("up").await;
+    assert_eq!(killed.kill_9().await.status.code(), None);
+}
+
+#[tokio::test]
+#[should_panic(expected = "no line 1 with \"never\"; it said:\nsomething else")]
+async fn a_missing_line_fails_the_test_with_what_was_said() {
+    watched("echo something else").await.wait_for_line("never").await;
 }

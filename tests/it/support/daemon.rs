@@ -79,9 +79,13 @@ impl Site {
 
     /// Starts `sexton ARGS` in this folder.
     pub async fn daemon(&self, args: &[&str]) -> Daemon {
-        let mut command = self.command(args);
+        self.watch(self.command(args)).await
+    }
+
+    /// Starts any program with the same eyes on it.
+    pub async fn watch(&self, mut command: Command) -> Daemon {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = self.spawner.spawn(command).await.expect("sexton starts");
+        let mut child = self.spawner.spawn(command).await.expect("the program starts");
         let (sender, output) = watch::channel(Output { lines: Vec::new(), open: 2 });
         tokio::spawn(follow(child.stdout.take().expect("a pipe"), sender.clone()));
         tokio::spawn(follow(child.stderr.take().expect("a pipe"), sender));

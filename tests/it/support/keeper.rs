@@ -88,7 +88,7 @@ fn sweep() {
 }
 
 fn launch(owner: u32) {
-    Command::new(std::env::current_exe().expect("this program"))
+    let mut keeper = Command::new(std::env::current_exe().expect("this program"))
         .args(["--exact", "--ignored", "--nocapture", "support::keeper::keep"])
         .env(OWNER, owner.to_string())
         .env_remove("NEXTEST")
@@ -99,6 +99,8 @@ fn launch(owner: u32) {
         .stderr(Stdio::null())
         .spawn()
         .expect("the keeper starts");
+    // Usually it outlives this process; if not, it leaves no zombie.
+    std::thread::spawn(move || keeper.wait());
 }
 
 #[test]
