@@ -1,1 +1,162 @@
 //! The files that ops edit, read and checked as one whole.
+//!
+//! ```text
+//! folders ── Files::read ──▶ texts ── Catalog::parse ──▶ jobs, schedules, data sets   or every problem at once
+//! ```
+//! Nothing here looks at a database or a clock: the same texts give the same answer everywhere.
+
+mod doc;
+mod files;
+mod job;
+mod mention;
+mod params;
+mod problem;
+mod resolve;
+mod schedule;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    path::Path,
+};
+
+use serde_json::Value;
+
+pub use files::Files;
+pub use job::Job;
+pub use mention::Names;
+pub use params::{Param, Role, Sort};
+pub use problem::{Problem, Severity};
+pub use resolve::ParamProblem;
+pub use schedule::{CatchUp, Overlap, Schedule};
+
+use doc::Doc;
+use mention::Mention;
+
+/// All jobs, schedules and data sets of one set of files.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    /// By name.
+    pub jobs: BTreeMap<String, Job>,
+    /// By name.
+    pub schedules: Vec<Schedule>,
+    /// By name.
+    pub datasets: BTreeMap<String, Value>,
+    mentions: Vec<Mention>,
+    default_alert: Vec<String>,
+}
+
+/// What parsing told.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// The catalog; `None` when there is an error.
+    pub catalog: Option<Catalog>,
+    /// Everything that is wrong or doubtful, by file and place.
+    pub problems: Vec<Problem>,
+}
+
+impl Catalog {
+    /// Reads the two folders and parses what is there.
+    pub fn read(jobs: &Path, schedules: &Path) -> (Files, Parsed) {
+        let (files, problems) = Files::read(jobs, schedules);
+        let mut parsed = Self::parse(&files);
+        if problems.iter().any(Problem::is_error) {
+            parsed.catalog = None;
+        }
+        parsed.problems.splice(0..0, problems);
+        sort(&mut parsed.problems);
+        (files, parsed)
+    }
+
+    /// Parses a set of files and checks it as a whole.
+    pub fn parse(files: &Files) -> Parsed {
+        let mut catalog = Self::default();
+        let mut problems = Vec::new();
+        let mut named = BTreeSet::new();
+        let mut datasets = BTreeSet::new();
+        for (path, text) in &files.0 {
+            let mut doc = Doc::new(path, text);
+            if let Some(name) = stem(path, "jobs/datasets/") {
+                datasets.insert(name);
+                name_of(&mut doc, name, "data set");
+                if let Some(table) = doc.parse() {
+                    catalog.datasets.insert(name.to_owned(), Value::Object(doc::table_json(&table)));
+                }
+            } else if let Some(name) = stem(path, "jobs/") {
+                named.insert(name.to_owned());
+                if let Some(job) = job::read(&mut doc, name, &mut catalog.mentions) {
+                    catalog.jobs.insert(name.to_owned(), job);
+                }
+            }
+            problems.extend(doc.problems());
+        }
+        problems.extend(same_but_for_case(&named));
+        problems.extend(catalog.mentions.iter().filter_map(|mention| mention.check_dataset(&datasets)));
+        let known = schedule::Known { jobs: &catalog.jobs, named: &named };
+        let mut seen = BTreeMap::new();
+        for (path, text) in files.0.iter().filter(|(path, _)| path.starts_with("schedules/")) {
+            let mut doc = Doc::new(path, text);
+            catalog.schedules.extend(schedule::read(&mut doc, &known, &mut seen));
+            problems.extend(doc.problems());
+        }
+        catalog.schedules.sort_by(|a, b| a.name.cmp(&b.name));
+        sort(&mut problems);
+        let broken = problems.iter().any(Problem::is_error);
+        Parsed { catalog: (!broken).then_some(catalog), problems }
+    }
+
+    /// What is wrong with the names that the settings define: targets, vaults, channels.
+    pub fn check_names(&self, names: &Names) -> Vec<Problem> {
+        let mut problems: Vec<_> = self.mentions.iter().filter_map(|mention| mention.check(names)).collect();
+        sort(&mut problems);
+        problems
+    }
+
+    /// The same catalog, whose jobs without an `alert` key tell these channels.
+    #[must_use]
+    pub fn with_default_alert(mut self, channels: Vec<String>) -> Self {
+        self.default_alert = channels;
+        self
+    }
+
+    /// A schedule by name.
+    pub fn schedule(&self, name: &str) -> Option<&Schedule> {
+        self.schedules.iter().find(|schedule| schedule.name == name)
+    }
+}
+
+fn sort(problems: &mut [Problem]) {
+    problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+}
+
+/// The name that a path in a folder gives.
+fn stem<'p>(path: &'p str, folder: &str) -> Option<&'p str> {
+    path.strip_prefix(folder)?.strip_suffix(".toml").filter(|stem| !stem.contains('/'))
+}
+
+/// Says when a file's name is no good as the name of what it holds.
+fn name_of(doc: &mut Doc<'_>, name: &str, what: &str) {
+    name_at(doc, name, what, 0..0);
+}
+
+/// Names stand in URLs, metrics and shells.
+fn name_at(doc: &mut Doc<'_>, name: &str, what: &str, at: Range<usize>) {
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    if !plain || name.is_empty() || name.len() > 100 {
+        let help = "use letters, digits, `-` and `_`, at most 100 of them";
+        doc.error(at, format!("`{name}` cannot be the name of a {what}"), Some(help.into()));
+    }
+}
+
+/// Two files that are one on some file systems.
+fn same_but_for_case(names: &BTreeSet<String>) -> Vec<Problem> {
+    let mut lower: BTreeMap<String, &str> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for name in names {
+        if let Some(other) = lower.insert(name.to_lowercase(), name) {
+            let message = format!("differs from jobs/{other}.toml in nothing but upper and lower case");
+            problems.push(Problem::whole(format!("jobs/{name}.toml"), message, Some("rename one of them".into())));
+        }
+    }
+    problems
+}

@@ -24,7 +24,7 @@ pub use archive::Archive;
 pub use cleanup::Cleanup;
 pub use ctx::{Ctx, Env, Progress, RunInfo};
 pub use moving::Batch;
-pub use registry::{Entry, Finding, Inspection, Uses, entry, find};
+pub use registry::{Entry, Finding, Inspection, ParamsAre, Uses, entry, find};
 pub use validate::{Check, Validate};
 
 /// Every kind that this binary has.
@@ -41,6 +41,8 @@ pub trait Kind: DeserializeOwned + Send + Sized + 'static {
     const ON_LOST: OnLost;
     /// Whether it starts child processes: then a `timeout` is required, and the lease outlives a failover.
     const CHILDREN: bool = false;
+    /// What a job's `[params]` are to it.
+    const PARAMS: ParamsAre = ParamsAre::Keys;
     /// How long its worker may be silent.
     const LEASE: Span = if Self::CHILDREN { Span::seconds(300) } else { Span::seconds(45) };
 

@@ -21,12 +21,23 @@ pub struct Entry {
     pub on_lost: OnLost,
     /// Whether it starts child processes.
     pub children: bool,
+    /// What a job's `[params]` are to it.
+    pub params: ParamsAre,
     /// How long its worker may be silent.
     pub lease: Span,
     /// Reads a table from a job file; the error keeps the place in the file.
     pub inspect: fn(toml::de::ValueDeserializer<'_>) -> Result<Inspection, toml::de::Error>,
     /// Starts the work on a table as a run carries it.
     pub start: fn(Value, Ctx) -> BoxFuture<'static, Result<Outcome, Broken>>,
+}
+
+/// What a job's `[params]` are to its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParamsAre {
+    /// Keys of the kind's table, set by a parameter instead of in the file.
+    Keys,
+    /// Values handed to the work: bound in `sql`, in the environment of `exec`. The table never changes.
+    Values,
 }
 
 /// What reading a table told.
@@ -69,6 +80,7 @@ pub const fn entry<K: Kind>() -> Entry {
         about: K::ABOUT,
         on_lost: K::ON_LOST,
         children: K::CHILDREN,
+        params: K::PARAMS,
         lease: K::LEASE,
         inspect: |table| {
             let kind = K::deserialize(table)?;

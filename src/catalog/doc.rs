@@ -1,0 +1,178 @@
+//! One file on its way into the catalog: its TOML with the place of every key and value, and a list for what is wrong.
+
+use std::ops::Range;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use toml::{
+    Spanned,
+    de::{DeString, DeTable, DeValue, ValueDeserializer},
+};
+
+use super::{Problem, problem::Severity};
+
+/// A value with its place.
+pub(super) type Node<'i> = Spanned<DeValue<'i>>;
+/// A key with its place.
+pub(super) type Key<'i> = Spanned<DeString<'i>>;
+
+/// A file being read.
+pub(super) struct Doc<'a> {
+    pub(super) file: &'a str,
+    pub(super) text: &'a str,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Doc<'a> {
+    pub(super) fn new(file: &'a str, text: &'a str) -> Self {
+        Self { file, text, problems: Vec::new() }
+    }
+
+    /// Its top table. `None` when it is no TOML: what recovery guesses would only raise false alarms.
+    pub(super) fn parse(&mut self) -> Option<DeTable<'a>> {
+        let (table, errors) = DeTable::parse_recoverable(self.text);
+        for error in &errors {
+            let span = error.span().unwrap_or(self.text.len()..self.text.len());
+            self.error(span, error.message().to_owned(), None);
+        }
+        errors.is_empty().then(|| table.into_inner())
+    }
+
+    pub(super) fn error(&mut self, span: Range<usize>, message: String, help: Option<String>) {
+        self.problems.push(Problem::at(self.file, self.text, span, message, help));
+    }
+
+    pub(super) fn warning(&mut self, span: Range<usize>, message: String, help: Option<String>) {
+        self.error(span, message, help);
+        if let Some(last) = self.problems.last_mut() {
+            last.severity = Severity::Warning;
+        }
+    }
+
+    pub(super) fn problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    /// Whether there is an error so far.
+    pub(super) fn has_errors(&self) -> bool {
+        self.problems.iter().any(Problem::is_error)
+    }
+
+    /// How many problems there are so far.
+    pub(super) fn count(&self) -> usize {
+        self.problems.len()
+    }
+
+    /// A value as a `T`; what does not fit is a problem at its place.
+    pub(super) fn read<T: DeserializeOwned>(&mut self, node: &Node<'_>) -> Option<T> {
+        match T::deserialize(ValueDeserializer::from(node.clone())) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let said = Said::new(error.message());
+                self.error(error.span().unwrap_or(node.span()), said.message, said.help);
+                None
+            }
+        }
+    }
+
+    /// A value as a table.
+    pub(super) fn table<'n, 'i>(&mut self, node: &'n Node<'i>, example: &str) -> Option<&'n DeTable<'i>> {
+        let table = node.get_ref().as_table();
+        if table.is_none() {
+            let found = node.get_ref().type_str();
+            self.error(node.span(), format!("must be a table, not a {found}"), Some(format!("write {example}")));
+        }
+        table
+    }
+
+    /// Says that a key is not one of `known`.
+    pub(super) fn unknown(&mut self, key: &Key<'_>, of: &str, known: &[&str]) {
+        let name = key.get_ref();
+        let help =
+            suggest(name, known.iter().copied()).unwrap_or_else(|| format!("its keys are: {}", known.join(", ")));
+        self.error(key.span(), format!("`{name}` is not a key of {of}"), Some(help));
+    }
+}
+
+/// `did you mean …?`, where one of `known` is near.
+pub(super) fn suggest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+    let lower = name.to_lowercase();
+    known
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(&known.to_lowercase(), &lower), known))
+        .filter(|(score, _)| *score > 0.84)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| format!("did you mean `{known}`?"))
+}
+
+/// `did you mean …?`, else what there is.
+pub(super) fn suggest_or_list<'k>(name: &str, known: impl IntoIterator<Item = &'k str> + Clone) -> String {
+    suggest(name, known.clone()).unwrap_or_else(|| {
+        let all: Vec<_> = known.into_iter().collect();
+        if all.is_empty() { "there is none".to_owned() } else { format!("there are: {}", all.join(", ")) }
+    })
+}
+
+/// What serde says, in our words.
+pub(super) struct Said {
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+    /// The key that is missing, if that is what it says.
+    pub(super) missing: Option<String>,
+}
+
+impl Said {
+    pub(super) fn new(said: &str) -> Self {
+        let first = said.lines().next().unwrap_or_default();
+        let quoted: Vec<&str> = first.split('`').skip(1).step_by(2).collect();
+        let (mut message, mut help, mut missing) = (said.to_owned(), None, None);
+        match (quoted.first(), quoted.get(1..)) {
+            (Some(name), Some(known)) if first.starts_with("unknown field") => {
+                message = format!("`{name}` is not a key here");
+                help = Some(if known.is_empty() {
+                    "leave it out".to_owned()
+                } else {
+                    suggest(name, known.iter().copied())
+                        .unwrap_or_else(|| format!("the keys are: {}", known.join(", ")))
+                });
+            }
+            (Some(name), Some(known)) if first.starts_with("unknown variant") => {
+                message = format!("`{name}` is not one of the words that it can be");
+                help = Some(
+                    suggest(name, known.iter().copied())
+                        .unwrap_or_else(|| format!("write one of: {}", known.join(", "))),
+                );
+            }
+            (Some(name), _) if first.starts_with("missing field") => {
+                message = format!("`{name}` is missing");
+                missing = Some((*name).to_owned());
+            }
+            _ if first.starts_with("invalid type: ") => {
+                message =
+                    first.replacen("invalid type: ", "this is a ", 1).replacen(", expected ", ", but it must be ", 1);
+            }
+            _ => {}
+        }
+        Self { message, help, missing }
+    }
+}
+
+/// A TOML value as JSON; dates become texts.
+pub(super) fn json(node: &DeValue<'_>) -> Value {
+    match node {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Null, Value::from)
+        }
+        DeValue::Float(number) => number.as_str().parse::<f64>().map_or(Value::Null, Value::from),
+        DeValue::Boolean(flag) => Value::Bool(*flag),
+        DeValue::Datetime(date) => Value::String(date.to_string()),
+        DeValue::Array(items) => items.iter().map(|item| json(item.get_ref())).collect(),
+        DeValue::Table(table) => Value::Object(table_json(table)),
+    }
+}
+
+/// A TOML table as a JSON object.
+pub(super) fn table_json(table: &DeTable<'_>) -> serde_json::Map<String, Value> {
+    table.iter().map(|(key, value)| (key.get_ref().to_string(), json(value.get_ref()))).collect()
+}

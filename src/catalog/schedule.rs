@@ -1,0 +1,254 @@
+//! A schedule's entry: when a job is due.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::DateTime;
+use chrono_tz::{TZ_VARIANTS, Tz};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use toml::de::DeTable;
+
+use super::{
+    Job,
+    doc::{self, Doc, Node},
+    params,
+};
+use crate::{slots::Cron, span::Span};
+
+/// When a job is due.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    /// Its name, unique over all files.
+    pub name: String,
+    /// The job.
+    pub job: String,
+    /// When, in `zone`.
+    pub cron: Cron,
+    /// The same as written.
+    pub cron_text: String,
+    /// Where the clock hangs.
+    pub zone: Tz,
+    /// What happens to slots that were missed.
+    pub catch_up: CatchUp,
+    /// How old a missed slot may be and still be caught up; `None` means any age.
+    pub catch_up_window: Option<Span>,
+    /// What happens when the job is still live.
+    pub overlap: Overlap,
+    /// Whether it is on.
+    pub enabled: bool,
+    /// Parameters for the job, and for those of `then` that declare them.
+    pub params: BTreeMap<String, Value>,
+    /// Jobs that follow, one after the other, each once the one before is done.
+    pub then: Vec<String>,
+    /// Its file.
+    pub file: String,
+}
+
+/// What happens to slots that were missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CatchUp {
+    /// They are gone.
+    Skip,
+    /// The latest one fires; it stands for the ones before.
+    #[default]
+    Latest,
+}
+
+/// What happens when the job is still live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overlap {
+    /// The slot is skipped.
+    #[default]
+    Skip,
+    /// Runs may overlap.
+    AllowAll,
+}
+
+const KEYS: [&str; 10] =
+    ["name", "job", "cron", "zone", "catch_up", "catch_up_window", "overlap", "enabled", "params", "then"];
+const SHAPE: &str = "[[at]] with name, cron and job";
+
+/// What schedules are checked against.
+pub(super) struct Known<'a> {
+    /// Jobs that could be read.
+    pub(super) jobs: &'a BTreeMap<String, Job>,
+    /// All jobs that have a file, also those that could not be read.
+    pub(super) named: &'a BTreeSet<String>,
+}
+
+/// Reads a file of schedules.
+pub(super) fn read(doc: &mut Doc<'_>, known: &Known<'_>, seen: &mut BTreeMap<String, String>) -> Vec<Schedule> {
+    let Some(table) = doc.parse() else { return Vec::new() };
+    for (key, _) in table.iter().filter(|(key, _)| key.get_ref() != "at") {
+        doc.error(
+            key.span(),
+            format!("`{}` is not a key of a schedule file", key.get_ref()),
+            Some(format!("write {SHAPE}")),
+        );
+    }
+    let Some(node) = table.get("at") else {
+        if table.is_empty() {
+            doc.warning(0..0, "the file has no schedule".into(), Some(format!("write {SHAPE}, or delete the file")));
+        }
+        return Vec::new();
+    };
+    let Some(entries) = node.get_ref().as_array() else {
+        doc.error(node.span(), "`at` must be a list of tables".into(), Some("write [[at]], with two brackets".into()));
+        return Vec::new();
+    };
+    entries.iter().filter_map(|node| entry(doc, node, known, seen)).collect()
+}
+
+fn entry(
+    doc: &mut Doc<'_>,
+    node: &Node<'_>,
+    known: &Known<'_>,
+    seen: &mut BTreeMap<String, String>,
+) -> Option<Schedule> {
+    let table = doc.table(node, SHAPE)?;
+    for (key, _) in table.iter().filter(|(key, _)| !KEYS.contains(&key.get_ref().as_ref())) {
+        doc.unknown(key, "a schedule", &KEYS);
+    }
+    let name = needed(doc, node, table, "name");
+    if let Some((name, at)) = &name {
+        super::name_at(doc, name, "schedule", at.span());
+        if let Some(other) = seen.insert(name.clone(), doc.file.to_owned()) {
+            let message = format!("a second schedule named `{name}`; the first is in {other}");
+            doc.error(at.span(), message, Some("give it another name: the name is how its slots are known".into()));
+        }
+    }
+    let job = needed(doc, node, table, "job");
+    let then = then(doc, table);
+    for (name, at) in job.iter().chain(&then) {
+        if !known.named.contains(name) {
+            let help = doc::suggest(name, known.named.iter().map(String::as_str));
+            let help = help.unwrap_or_else(|| format!("make jobs/{name}.toml"));
+            doc.error(at.span(), format!("there is no job `{name}`"), Some(help));
+        }
+    }
+    if let Some((job, _)) = &job {
+        for (_, at) in then.iter().filter(|(name, _)| name == job) {
+            doc.error(at.span(), format!("`{job}` would follow itself"), Some("take it out of `then`".into()));
+        }
+    }
+    let zone = zone(doc, table);
+    let cron = cron(doc, node, table, zone.unwrap_or(Tz::UTC));
+    let chain: Vec<&str> = job.iter().chain(&then).map(|(name, _)| name.as_str()).collect();
+    let params = table.get("params").map(|node| values(doc, node, &chain, known)).unwrap_or_default();
+    all_given(doc, node, table, &chain, known);
+    let (cron_text, cron) = cron?;
+    Some(Schedule {
+        name: name?.0,
+        job: job?.0,
+        cron,
+        cron_text,
+        zone: zone?,
+        catch_up: table.get("catch_up").map_or(Some(CatchUp::default()), |node| doc.read(node))?,
+        catch_up_window: table.get("catch_up_window").and_then(|node| doc.read(node)),
+        overlap: table.get("overlap").map_or(Some(Overlap::default()), |node| doc.read(node))?,
+        enabled: table.get("enabled").map_or(Some(true), |node| doc.read(node))?,
+        params,
+        then: then.into_iter().map(|(name, _)| name).collect(),
+        file: doc.file.to_owned(),
+    })
+}
+
+fn needed<'n, 'i>(
+    doc: &mut Doc<'_>,
+    entry: &Node<'i>,
+    table: &'n DeTable<'i>,
+    key: &str,
+) -> Option<(String, &'n Node<'i>)> {
+    match table.get(key) {
+        Some(node) => doc.read::<String>(node).map(|text| (text, node)),
+        None => {
+            doc.error(entry.span(), format!("a schedule needs `{key}`"), Some(format!("write {SHAPE}")));
+            None
+        }
+    }
+}
+
+fn then<'n, 'i>(doc: &mut Doc<'_>, table: &'n DeTable<'i>) -> Vec<(String, &'n Node<'i>)> {
+    let Some(node) = table.get("then") else { return Vec::new() };
+    match node.get_ref().as_array() {
+        Some(items) => items.iter().filter_map(|item| Some((doc.read::<String>(item)?, item))).collect(),
+        None => {
+            doc.error(node.span(), "`then` must be a list of jobs".into(), Some("write then = [\"JOB\"]".into()));
+            Vec::new()
+        }
+    }
+}
+
+fn zone(doc: &mut Doc<'_>, table: &DeTable<'_>) -> Option<Tz> {
+    let Some(node) = table.get("zone") else { return Some(Tz::UTC) };
+    let text: String = doc.read(node)?;
+    let zone = text.parse::<Tz>();
+    if zone.is_err() {
+        let near = doc::suggest(&text, TZ_VARIANTS.iter().map(|zone| zone.name()));
+        let help = near.unwrap_or_else(|| "write an IANA name: UTC, Europe/Berlin, America/New_York".into());
+        doc.error(node.span(), format!("there is no time zone `{text}`"), Some(help));
+    }
+    zone.ok()
+}
+
+fn cron(doc: &mut Doc<'_>, entry: &Node<'_>, table: &DeTable<'_>, zone: Tz) -> Option<(String, Cron)> {
+    let (text, at) = needed(doc, entry, table, "cron")?;
+    match Cron::parse(&text) {
+        // Whether it is ever due does not hang on when we ask, so that a check gives the same answer every day.
+        Ok(cron) if cron.next(zone, DateTime::UNIX_EPOCH).is_some() => Some((text, cron)),
+        Ok(_) => {
+            doc.error(at.span(), format!("`{text}` is never due"), Some("does that day exist in that month?".into()));
+            None
+        }
+        Err(error) => {
+            let help = "write minute, hour, day, month and weekday: \"0 3 * * 0\" is Sundays at 03:00";
+            doc.error(at.span(), error.to_string(), Some(help.into()));
+            None
+        }
+    }
+}
+
+/// The schedule's parameters. Each must be declared by a job of the chain and fit every one that declares it.
+fn values(doc: &mut Doc<'_>, node: &Node<'_>, chain: &[&str], known: &Known<'_>) -> BTreeMap<String, Value> {
+    let mut values = BTreeMap::new();
+    let Some(table) = doc.table(node, "params = { dry_run = true }") else { return values };
+    let jobs: Vec<&Job> = chain.iter().filter_map(|name| known.jobs.get(*name)).collect();
+    // With a job that cannot be read, its parameters are not known either.
+    let whole = jobs.len() == chain.len();
+    for (key, node) in table.iter() {
+        let name = key.get_ref().as_ref();
+        let takers: Vec<_> = jobs.iter().filter_map(|job| job.params.get(name)).collect();
+        if takers.is_empty() && whole {
+            let all: BTreeSet<&str> = jobs.iter().flat_map(|job| job.params.keys().map(String::as_str)).collect();
+            let help = doc::suggest_or_list(name, all);
+            doc.error(key.span(), format!("no job of this schedule has a parameter `{name}`"), Some(help));
+        }
+        let before = doc.count();
+        let mut fits = None;
+        for param in takers {
+            // Told once, even when several jobs refuse it.
+            if doc.count() == before {
+                fits = params::value(doc, node, param);
+            }
+        }
+        values.extend(fits.map(|value| (name.to_owned(), value)));
+    }
+    values
+}
+
+/// A parameter without a default must be given.
+fn all_given(doc: &mut Doc<'_>, entry: &Node<'_>, table: &DeTable<'_>, chain: &[&str], known: &Known<'_>) {
+    let given = table.get("params").and_then(|node| node.get_ref().as_table());
+    let mut told = BTreeSet::new();
+    for job in chain.iter().filter_map(|name| known.jobs.get(*name)) {
+        for (name, _) in job.params.iter().filter(|(_, param)| param.default.is_none()) {
+            if given.is_none_or(|given| !given.contains_key(name.as_str())) && told.insert(name) {
+                let at = table.get("params").map_or(entry.span(), Node::span);
+                let message = format!("the job `{}` needs the parameter `{name}`", job.name);
+                doc.error(at, message, Some(format!("add it to params = {{ {name} = … }}")));
+            }
+        }
+    }
+}

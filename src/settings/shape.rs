@@ -1,0 +1,221 @@
+//! The keys of `sexton.toml`, one function a table.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+
+use super::{
+    Alerts, Channel, Database, Files, Http, Log, LogFormat, S3, Settings, Target, Vault, Worker,
+    read::{Reader, Table},
+};
+use crate::span::Span;
+
+pub(super) fn settings(reader: &mut Reader<'_>, mut root: Table, path: Option<PathBuf>) -> Settings {
+    let settings = Settings {
+        path,
+        instance: reader.text(&mut root, "instance"),
+        database: database(reader, &mut root),
+        targets: named(reader, &mut root, "targets", target),
+        vaults: named(reader, &mut root, "vaults", vault),
+        channels: named(reader, &mut root, "channels", channel),
+        alerts: alerts(reader, &mut root),
+        http: http(reader, &mut root),
+        files: files(reader, &mut root),
+        worker: worker(reader, &mut root),
+        log: log(reader, &mut root),
+    };
+    reader.end(root);
+    for channel in settings.alerts.default.iter().filter(|name| !settings.channels.contains_key(*name)) {
+        let known: Vec<_> = settings.channels.keys().map(String::as_str).collect();
+        let help = if known.is_empty() {
+            format!("add [channels.{channel}]")
+        } else {
+            format!("there are: {}", known.join(", "))
+        };
+        reader.note(
+            "alerts.default".into(),
+            None,
+            format!("names the channel `{channel}`, which is not defined"),
+            Some(help),
+        );
+    }
+    settings
+}
+
+fn named<T>(
+    reader: &mut Reader<'_>,
+    root: &mut Table,
+    key: &'static str,
+    read: fn(&mut Reader<'_>, Table) -> Option<T>,
+) -> BTreeMap<String, T> {
+    let tables = reader.tables(root, key);
+    tables.into_iter().filter_map(|table| Some((table.name().to_owned(), read(reader, table)?))).collect()
+}
+
+fn database(reader: &mut Reader<'_>, root: &mut Table) -> Database {
+    let mut table = reader.table(root, "database");
+    let database = Database {
+        url: reader.needed_secret(&mut table, "url", "url_file"),
+        password: reader.secret(&mut table, "password", "password_file"),
+        max_connections: reader.number(&mut table, "max_connections", 2, 1000).map_or(16, |n| n as u32),
+    };
+    reader.end(table);
+    database
+}
+
+fn target(reader: &mut Reader<'_>, mut table: Table) -> Option<Target> {
+    let target = Target {
+        url: reader.needed_secret(&mut table, "url", "url_file"),
+        password: reader.secret(&mut table, "password", "password_file"),
+        pg_bin: reader.path(&mut table, "pg_bin"),
+    };
+    reader.end(table);
+    Some(target)
+}
+
+fn vault(reader: &mut Reader<'_>, mut table: Table) -> Option<Vault> {
+    let dir = reader.path(&mut table, "dir").map(Vault::Dir);
+    let mut inner = reader.table(&mut table, "s3");
+    let s3 = if inner.written { Some(Vault::S3(Box::new(s3(reader, &mut inner)))) } else { None };
+    reader.end(inner);
+    if dir.is_some() == s3.is_some() {
+        let message = "must have exactly one of `s3` and `dir`";
+        reader.problem(&table, "", message, "write s3 = { bucket = \"…\" } or dir = \"/path\"");
+    }
+    reader.end(table);
+    dir.or(s3)
+}
+
+fn s3(reader: &mut Reader<'_>, table: &mut Table) -> S3 {
+    let s3 = S3 {
+        bucket: reader.needed(table, "bucket", "my-backups"),
+        prefix: reader.text(table, "prefix").map(|prefix| prefix.trim_matches('/').to_owned()).unwrap_or_default(),
+        region: reader.text(table, "region"),
+        endpoint: reader.text(table, "endpoint"),
+        path_style: reader.flag(table, "path_style").unwrap_or(false),
+        access_key_id: reader.secret(table, "access_key_id", "access_key_id_file"),
+        secret_access_key: reader.secret(table, "secret_access_key", "secret_access_key_file"),
+        storage_class: reader.text(table, "storage_class"),
+    };
+    if s3.access_key_id.is_some() != s3.secret_access_key.is_some() {
+        let message = "`access_key_id` and `secret_access_key` belong together";
+        reader.problem(table, "", message, "set both, or none to use the credentials that the AWS SDK finds");
+    }
+    s3
+}
+
+fn channel(reader: &mut Reader<'_>, mut table: Table) -> Option<Channel> {
+    let mut found = Vec::new();
+    let mut inner = reader.table(&mut table, "slack");
+    if inner.written {
+        found.push(Channel::Slack { webhook_url: reader.needed_secret(&mut inner, "webhook_url", "webhook_url_file") });
+    }
+    reader.end(inner);
+    let mut inner = reader.table(&mut table, "email");
+    if inner.written {
+        found.push(email(reader, &mut inner));
+    }
+    reader.end(inner);
+    let mut inner = reader.table(&mut table, "webhook");
+    if inner.written {
+        found.push(Channel::Webhook {
+            url: reader.needed_secret(&mut inner, "url", "url_file"),
+            token: reader.secret(&mut inner, "token", "token_file"),
+        });
+    }
+    reader.end(inner);
+    let inner = reader.table(&mut table, "log");
+    if inner.written {
+        found.push(Channel::Log);
+    }
+    reader.end(inner);
+    if found.len() != 1 {
+        let message = "must have exactly one of `slack`, `email`, `webhook` and `log`";
+        reader.problem(
+            &table,
+            "",
+            message,
+            "give each receiver a channel of its own; a job's `alert` can name several",
+        );
+    }
+    reader.end(table);
+    found.pop()
+}
+
+fn email(reader: &mut Reader<'_>, table: &mut Table) -> Channel {
+    let smtp = reader.needed(table, "smtp", "smtps://mail.example.org");
+    let username = reader.text(table, "username");
+    let password = reader.secret(table, "password", "password_file");
+    let from = reader.needed(table, "from", "sexton@example.org");
+    let to = reader.list(table, "to").unwrap_or_default();
+    if to.is_empty() {
+        reader.problem(table, "to", "names nobody", "write to = [\"oncall@example.org\"]");
+    }
+    Channel::Email { smtp, username, password, from, to }
+}
+
+fn alerts(reader: &mut Reader<'_>, root: &mut Table) -> Alerts {
+    let mut table = reader.table(root, "alerts");
+    let alerts = Alerts {
+        default: reader.list(&mut table, "default").unwrap_or_default(),
+        remind: reader.parsed(&mut table, "remind").unwrap_or(Span::seconds(4 * 3600)),
+    };
+    reader.end(table);
+    alerts
+}
+
+fn http(reader: &mut Reader<'_>, root: &mut Table) -> Option<Http> {
+    let mut table = reader.table(root, "http");
+    if !table.written {
+        return None;
+    }
+    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
+    let listen = reader.text(&mut table, "listen").map(|text| text.parse::<SocketAddr>());
+    if let Some(Err(_)) = listen {
+        let help = "write listen = \"127.0.0.1:8080\", or \"0.0.0.0:8080\" for every address of this machine";
+        reader.problem(&table, "listen", "must be an IP address and a port", help);
+    }
+    let http = Http {
+        listen: listen.and_then(Result::ok).unwrap_or(local),
+        token: reader.secret(&mut table, "token", "token_file"),
+    };
+    reader.end(table);
+    Some(http)
+}
+
+fn files(reader: &mut Reader<'_>, root: &mut Table) -> Files {
+    let mut table = reader.table(root, "files");
+    let files = Files {
+        jobs: reader.path_or(&mut table, "jobs", "jobs"),
+        schedules: reader.path_or(&mut table, "schedules", "schedules"),
+    };
+    reader.end(table);
+    files
+}
+
+fn worker(reader: &mut Reader<'_>, root: &mut Table) -> Worker {
+    let mut table = reader.table(root, "worker");
+    let worker = Worker {
+        slots: reader.number(&mut table, "slots", 1, 1000).map_or(8, |n| n as usize),
+        grace: reader.parsed(&mut table, "grace").unwrap_or(Span::seconds(30)),
+    };
+    reader.end(table);
+    worker
+}
+
+fn log(reader: &mut Reader<'_>, root: &mut Table) -> Log {
+    let mut table = reader.table(root, "log");
+    let format = match reader.text(&mut table, "format").as_deref() {
+        None | Some("text") => LogFormat::Text,
+        Some("json") => LogFormat::Json,
+        Some(_) => {
+            reader.problem(&table, "format", "must be `text` or `json`", "write format = \"text\"");
+            LogFormat::Text
+        }
+    };
+    let log = Log { format, level: reader.text(&mut table, "level").unwrap_or_else(|| "info".into()) };
+    reader.end(table);
+    log
+}
