@@ -3,8 +3,11 @@
 //! The columns that claiming and rescue need are taken from the [`Spec`] here, so that nothing later has to read the
 //! snapshot but the attempt itself.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool, types::Json};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{CHANNEL, Claimed};
@@ -125,9 +128,13 @@ pub async fn nudge(pool: &PgPool) {
 
 /// Sends one notification; what is lost here is found by looking.
 pub(super) async fn tell(pool: &PgPool, what: &str) {
-    if let Err(error) = sqlx::query(include_str!("../../sql/queue/nudge.sql")).bind(what).execute(pool).await {
-        tracing::debug!(%error, channel = CHANNEL, "could not notify the workers; they will see it when they look");
-    }
+    let notify = sqlx::query(include_str!("../../sql/queue/nudge.sql")).bind(what).execute(pool);
+    let error = match timeout(Duration::from_secs(5), notify).await {
+        Ok(Ok(_)) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no answer within 5 s".to_owned(),
+    };
+    tracing::debug!(error, channel = CHANNEL, "could not notify the workers; they will see it when they look");
 }
 
 fn each<T>(runs: &[NewRun], of: impl Fn(&NewRun) -> T) -> Vec<T> {

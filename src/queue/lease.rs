@@ -3,7 +3,7 @@
 //! A process has one narrow row whose `seen_at` is the heartbeat of every run that it holds: a run is lost once
 //! `seen_at` is older than the run's own lease.
 
-use sqlx::{PgExecutor, PgPool};
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
 /// Who a worker is.
@@ -57,8 +57,8 @@ pub async fn held(database: impl PgExecutor<'_>, worker: Uuid) -> Result<Vec<Hel
 }
 
 /// Forgets the worker. If it still holds something, it stays known and its leases run out.
-pub async fn depart(pool: &PgPool, worker: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query(include_str!("../../sql/queue/depart.sql")).bind(worker).execute(pool).await?;
+pub async fn depart(database: impl PgExecutor<'_>, worker: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query(include_str!("../../sql/queue/depart.sql")).bind(worker).execute(database).await?;
     Ok(())
 }
 
@@ -73,17 +73,17 @@ pub struct Neighbour {
 
 /// The workers whose process text starts like this: on the same boot of the same machine and in the same pid
 /// namespace, so that the caller can tell for sure whether they live.
-pub async fn neighbours(pool: &PgPool, prefix: &str) -> Result<Vec<Neighbour>, sqlx::Error> {
-    sqlx::query_as(include_str!("../../sql/queue/neighbours.sql")).bind(prefix).fetch_all(pool).await
+pub async fn neighbours(database: impl PgExecutor<'_>, prefix: &str) -> Result<Vec<Neighbour>, sqlx::Error> {
+    sqlx::query_as(include_str!("../../sql/queue/neighbours.sql")).bind(prefix).fetch_all(database).await
 }
 
 /// Ends every lease of workers that are dead for sure, so that nobody waits for them to run out.
-pub async fn bury(pool: &PgPool, workers: &[Uuid]) -> Result<(), sqlx::Error> {
-    sqlx::query(include_str!("../../sql/queue/bury.sql")).bind(workers).execute(pool).await?;
+pub async fn bury(database: impl PgExecutor<'_>, workers: &[Uuid]) -> Result<(), sqlx::Error> {
+    sqlx::query(include_str!("../../sql/queue/bury.sql")).bind(workers).execute(database).await?;
     Ok(())
 }
 
 /// Forgets workers that have been silent for a day and hold nothing; tells how many.
-pub async fn sweep(pool: &PgPool) -> Result<u64, sqlx::Error> {
-    Ok(sqlx::query(include_str!("../../sql/queue/sweep.sql")).execute(pool).await?.rows_affected())
+pub async fn sweep(database: impl PgExecutor<'_>) -> Result<u64, sqlx::Error> {
+    Ok(sqlx::query(include_str!("../../sql/queue/sweep.sql")).execute(database).await?.rows_affected())
 }

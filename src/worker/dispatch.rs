@@ -32,7 +32,7 @@ pub(super) async fn keep(
     listening: Listening,
     stop: CancellationToken,
 ) {
-    let mut wire = Wire::new(shared.pool.clone());
+    let mut wire = Wire::new(shared.pool.clone()).beside(shared.contact.clone());
     let mut promote_at = Instant::now();
     let mut failures = 0;
     loop {

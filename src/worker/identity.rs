@@ -5,6 +5,10 @@
 
 use std::fs;
 
+use rustix::{
+    io::Errno,
+    process::{Pid, test_kill_process},
+};
 use uuid::Uuid;
 
 use crate::queue::WorkerInfo;
@@ -54,10 +58,8 @@ enum Life {
 }
 
 fn life(pid: u32) -> Life {
-    let Ok(number) = libc::pid_t::try_from(pid) else { return Life::Unknown };
-    // SAFETY: signal 0 only asks whether the process exists.
-    let gone =
-        unsafe { libc::kill(number, 0) } == -1 && std::io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
+    let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Life::Unknown };
+    let gone = test_kill_process(number) == Err(Errno::SRCH);
     if gone {
         return Life::Dead;
     }

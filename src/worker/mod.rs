@@ -177,8 +177,8 @@ pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), WorkerEr
 
     let worked = backend::run(shared.clone(), outbox, acks, stop).await;
     let flushed = timeout(FLUSH, settler).await;
-    over.cancel();
-    helpers.join_all().await;
+    // Whatever they are at, nothing of it is missed: all that they write is settled or only a hint.
+    helpers.shutdown().await;
     if let Err(error) = timeout(Duration::from_secs(5), depart(&shared.pool, shared.me.id)).await {
         tracing::debug!(%error, "could not say goodbye to the queue");
     }

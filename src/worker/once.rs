@@ -94,7 +94,7 @@ pub async fn once(
     let ended = joined.unwrap_or_else(|error| guard::broke(&attempt, &error));
 
     let id = attempt.claimed.id;
-    let mut wire = Wire::new(shared.pool.clone());
+    let mut wire = Wire::new(shared.pool.clone()).beside(shared.contact.clone());
     let ack = Ack { attempt, ended: ended.clone() };
     let rows = timeout(super::FLUSH, settle::write(&shared, &mut wire, vec![ack]))
         .await

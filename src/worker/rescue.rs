@@ -21,7 +21,7 @@ const SWEEP: Duration = Duration::from_secs(3600);
 
 /// Looks for lost runs until `over`.
 pub(super) async fn keep(shared: Arc<Shared>, over: CancellationToken) {
-    let mut wire = Wire::new(shared.pool.clone());
+    let mut wire = Wire::new(shared.pool.clone()).beside(shared.contact.clone());
     let mut sweep_at = Instant::now() + SWEEP;
     loop {
         match look(&shared, &mut wire).await {
@@ -36,7 +36,7 @@ pub(super) async fn keep(shared: Arc<Shared>, over: CancellationToken) {
         }
         if sweep_at <= Instant::now() {
             sweep_at = Instant::now() + SWEEP;
-            if let Err(error) = queue::sweep(&shared.pool).await {
+            if let Err(error) = wire.with(async |connection| queue::sweep(connection).await).await {
                 tracing::debug!(%error, "cannot forget workers that are gone");
             }
         }
@@ -48,7 +48,7 @@ pub(super) async fn keep(shared: Arc<Shared>, over: CancellationToken) {
 }
 
 async fn look(shared: &Shared, wire: &mut Wire) -> Result<Vec<Rescued>, WireError> {
-    bury_the_dead(shared).await?;
+    bury_the_dead(shared, wire).await?;
     let in_touch = shared.in_touch();
     let steady = shared.contact.borrow().filter(|_| in_touch).map_or(Duration::ZERO, |contact| contact.since.elapsed());
     wire.with(async |connection| {
@@ -65,16 +65,16 @@ async fn look(shared: &Shared, wire: &mut Wire) -> Result<Vec<Rescued>, WireErro
 }
 
 /// Ends the leases of workers that we can see are dead: processes on this machine that are no more.
-async fn bury_the_dead(shared: &Shared) -> Result<(), sqlx::Error> {
+async fn bury_the_dead(shared: &Shared, wire: &mut Wire) -> Result<(), WireError> {
     let Some(prefix) = shared.me.process.as_deref().and_then(identity::neighbourhood) else { return Ok(()) };
-    let neighbours = queue::neighbours(&shared.pool, prefix).await?;
+    let neighbours = wire.with(async |connection| queue::neighbours(connection, prefix).await).await?;
     let dead: Vec<_> =
         neighbours.iter().filter(|worker| identity::is_dead(&worker.process)).map(|worker| worker.id).collect();
     if dead.is_empty() {
         return Ok(());
     }
     tracing::info!(workers = dead.len(), "a daemon on this machine ended without a goodbye; taking over its runs");
-    queue::bury(&shared.pool, &dead).await
+    wire.with(async |connection| queue::bury(connection, &dead).await).await
 }
 
 fn tell(rescued: &Rescued) {

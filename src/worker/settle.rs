@@ -30,7 +30,7 @@ const MOST: usize = 500;
 
 /// Settles whatever comes, in batches, until every sender is gone.
 pub(super) async fn keep(shared: Arc<Shared>, mut acks: mpsc::UnboundedReceiver<Ack>) {
-    let mut wire = Wire::new(shared.pool.clone());
+    let mut wire = Wire::new(shared.pool.clone()).beside(shared.contact.clone());
     let mut batch = Vec::with_capacity(MOST);
     while acks.recv_many(&mut batch, MOST).await > 0 {
         write(&shared, &mut wire, std::mem::take(&mut batch)).await;

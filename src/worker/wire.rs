@@ -6,15 +6,18 @@
 use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 
-/// How long one exchange with the database may take; the server's own statement timeout is shorter.
-const PATIENCE: Duration = Duration::from_secs(40);
+use super::lease::Contact;
+
+/// How long one exchange with the database may take.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A connection taken out of a pool.
 pub(super) struct Wire {
     pool: PgPool,
     patience: Duration,
+    contact: Option<watch::Receiver<Option<Contact>>>,
     connection: Option<PgConnection>,
 }
 
@@ -25,11 +28,20 @@ pub(super) enum WireError {
     Database(#[from] sqlx::Error),
     #[error("the database did not answer within {0:?}")]
     Silent(Duration),
+    #[error("the connection was made before the database was out of reach")]
+    Outdated,
 }
 
 impl Wire {
     pub(super) fn new(pool: PgPool) -> Self {
-        Self { pool, patience: PATIENCE, connection: None }
+        Self { pool, patience: PATIENCE, contact: None, connection: None }
+    }
+
+    /// Gives up on an answer once the heartbeat gets through again after it did not: whatever was asked before will
+    /// not be answered on a connection of that time.
+    pub(super) fn beside(mut self, contact: watch::Receiver<Option<Contact>>) -> Self {
+        self.contact = Some(contact);
+        self
     }
 
     /// With another patience.
@@ -54,11 +66,25 @@ impl Wire {
             Ok::<_, sqlx::Error>((connection, value))
         };
         // On every failure the connection is dropped with the future: what it would answer next is anybody's guess.
-        let (connection, value) =
-            timeout(self.patience, whole).await.map_err(|_| WireError::Silent(self.patience))??;
+        let (connection, value) = tokio::select! {
+            done = timeout(self.patience, whole) => done.map_err(|_| WireError::Silent(self.patience))??,
+            () = back_in_touch(self.contact.clone()) => return Err(WireError::Outdated),
+        };
         self.connection = Some(connection);
         Ok(value)
     }
+}
+
+/// Waits until the heartbeat gets through again after it did not.
+async fn back_in_touch(contact: Option<watch::Receiver<Option<Contact>>>) {
+    if let Some(mut contact) = contact {
+        let before = contact.borrow_and_update().map(|contact| contact.since);
+        let again = |now: &Option<Contact>| before.is_some() && now.is_some_and(|now| Some(now.since) != before);
+        if contact.wait_for(again).await.is_ok() {
+            return;
+        }
+    }
+    std::future::pending().await
 }
 
 /// How long to wait after so many failures in a row: 100 ms doubling up to 5 s, spread so that workers which failed
