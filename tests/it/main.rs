@@ -6,4 +6,6 @@ mod support;
 mod bench;
 mod embedded;
 mod outbox;
+mod queue;
 mod tidy;
+mod worker;

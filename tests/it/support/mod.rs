@@ -7,6 +7,7 @@ mod database;
 mod keeper;
 mod own_cluster;
 mod proxy;
+pub mod work;
 
 use std::{
     future::Future,

@@ -1,0 +1,248 @@
+//! Workers in the test's own process, and kinds that do nothing but end in every way.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use serde::Deserialize;
+use sexton::{
+    child::Spawner,
+    db::Targets,
+    kinds::{self, Broken, Ctx, Entry, Env, Kind, Uses},
+    outcome::{Failure, Outcome, Report},
+    queue::{self, NewRun},
+    retry::Retry,
+    span::Span,
+    spec::{FORMAT, Spec},
+    state::OnLost,
+    vault::Vaults,
+    worker::{self, Options, Worker, WorkerError},
+};
+use sqlx::PgPool;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::eventually;
+
+/// A snapshot of a job that is tried three times, 50 ms apart.
+pub fn spec(job: &str, kind: &str, table: serde_json::Value) -> Spec {
+    Spec {
+        format: FORMAT,
+        job: job.to_owned(),
+        kind: kind.to_owned(),
+        table,
+        dataset: None,
+        params: BTreeMap::new(),
+        timeout: None,
+        retry: Retry { attempts: 3, first: Span(Duration::from_millis(50)), most: Span(Duration::from_millis(100)) },
+        on_lost: OnLost::Retry,
+        lease: Span::seconds(45),
+        priority: 0,
+        alert: vec!["ops".to_owned()],
+        expect: BTreeMap::new(),
+        fail_on_breach: false,
+        then: Vec::new(),
+    }
+}
+
+/// Enqueues a run that is due now, and wakes workers.
+pub async fn enqueue(pool: &PgPool, spec: Spec) -> Uuid {
+    let mut connection = pool.acquire().await.unwrap();
+    let id = queue::enqueue(&mut connection, &NewRun::now(spec, "a test")).await.unwrap();
+    queue::nudge(pool).await;
+    id
+}
+
+/// Waits until the run is over.
+pub async fn over(pool: &PgPool, run: Uuid) -> queue::Run {
+    eventually("the run is over", async || queue::find(pool, run).await.ok()?.filter(queue::Run::is_over)).await
+}
+
+/// Waits until the run is in this state.
+pub async fn in_state(pool: &PgPool, run: Uuid, state: &str) -> queue::Run {
+    eventually(&format!("the run is {state}"), async || {
+        queue::find(pool, run).await.ok()?.filter(|run| run.state == state)
+    })
+    .await
+}
+
+/// What test kinds may use.
+pub fn env() -> Arc<Env> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Arc::new(Env {
+        targets: Targets::default(),
+        vaults: Vaults::default(),
+        spawner: Spawner::start().expect("a spawner"),
+        http: reqwest::Client::new(),
+        pg_bin: None,
+    })
+}
+
+/// Options for tests: a quick heart.
+pub fn quick() -> Options {
+    Options {
+        slots: 4,
+        grace: Duration::from_millis(300),
+        stop_grace: Duration::from_millis(300),
+        beat: Duration::from_millis(300),
+        poll: Duration::from_millis(500),
+        listen: true,
+    }
+}
+
+/// A worker of the test's own process.
+pub struct Working {
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), WorkerError>>,
+}
+
+/// A worker with the test kinds, not yet started.
+pub fn worker(pool: &PgPool, options: Options) -> Worker {
+    Worker { kinds: find, options, ..Worker::new(pool.clone(), pool.clone(), env()) }
+}
+
+/// Starts a worker.
+pub fn work(pool: &PgPool, options: Options) -> Working {
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(worker::run(worker(pool, options), stop.clone()));
+    Working { stop, task }
+}
+
+impl Working {
+    /// As SIGTERM does: waits until it has drained.
+    pub async fn drain(self) {
+        self.stop.cancel();
+        tokio::time::timeout(super::BOUND, self.task)
+            .await
+            .expect("it drains")
+            .expect("no panic")
+            .expect("a clean end");
+    }
+}
+
+/// Which attempts did their work to the end, by run.
+static EFFECTS: Mutex<BTreeMap<Uuid, usize>> = Mutex::new(BTreeMap::new());
+
+/// How often the run's work was done to the end.
+pub fn effects(run: Uuid) -> usize {
+    EFFECTS.lock().unwrap().get(&run).copied().unwrap_or_default()
+}
+
+fn effect(ctx: &Ctx) {
+    *EFFECTS.lock().unwrap().entry(ctx.run.id).or_default() += 1;
+}
+
+fn find(name: &str) -> Option<&'static Entry> {
+    static ALL: &[Entry] = &[
+        kinds::entry::<Noop>(),
+        kinds::entry::<Slow>(),
+        kinds::entry::<Stubborn>(),
+        kinds::entry::<Panics>(),
+        kinds::entry::<Flaky>(),
+        kinds::entry::<Spawns>(),
+        kinds::entry::<Says>(),
+    ];
+    ALL.iter().find(|entry| entry.name == name)
+}
+
+macro_rules! kind {
+    ($kind:ident, $name:literal, |$it:ident, $ctx:ident| $run:expr) => {
+        impl Kind for $kind {
+            const NAME: &'static str = $name;
+            const ABOUT: &'static str = $name;
+            const ON_LOST: OnLost = OnLost::Retry;
+            fn uses(&self) -> Uses {
+                Uses::default()
+            }
+            async fn run(self, $ctx: Ctx) -> Result<Outcome, Broken> {
+                let $it = self;
+                $run
+            }
+        }
+    };
+}
+
+/// Done at once.
+#[derive(Deserialize)]
+struct Noop {}
+kind!(Noop, "noop", |_it, ctx| {
+    effect(&ctx);
+    Ok(Outcome::Done(Report::new().with("things", 1)))
+});
+
+/// Takes its time, tells how far it is, and stops when it is told to.
+#[derive(Deserialize)]
+struct Slow {
+    millis: u64,
+}
+kind!(Slow, "slow", |it, ctx| {
+    ctx.progress(1, Some(2), "naps", Some("napping"));
+    tokio::select! {
+        () = ctx.stop.cancelled() => Err(Broken::Stopped),
+        () = tokio::time::sleep(Duration::from_millis(it.millis)) => {
+            effect(&ctx);
+            Ok(Outcome::Done(Report::new()))
+        }
+    }
+});
+
+/// Never ends and never listens.
+#[derive(Deserialize)]
+struct Stubborn {}
+kind!(Stubborn, "stubborn", |_it, _ctx| std::future::pending().await);
+
+#[derive(Deserialize)]
+struct Panics {}
+kind!(Panics, "panics", |_it, ctx| {
+    assert!(ctx.run.attempt > 99, "oh no, attempt {}", ctx.run.attempt);
+    Ok(Outcome::Done(Report::new()))
+});
+
+/// Fails so many times, then is done.
+#[derive(Deserialize)]
+struct Flaky {
+    fails: i32,
+}
+kind!(Flaky, "flaky", |it, ctx| {
+    if ctx.run.attempt <= it.fails {
+        return Err(Failure::later("not yet").help("wait").into());
+    }
+    effect(&ctx);
+    Ok(Outcome::Done(Report::new().with("attempt", ctx.run.attempt)))
+});
+
+/// Starts a child that starts another, writes that one's pid to a file, and waits for ever.
+#[derive(Deserialize)]
+struct Spawns {
+    pid_file: String,
+}
+kind!(Spawns, "spawns", |it, ctx| {
+    let mut command = tokio::process::Command::new("sh");
+    command.arg("-c").arg(format!("sleep 600 & echo $! > {}.new; mv {0}.new {0}; wait", it.pid_file));
+    let mut child = ctx.env.spawner.spawn(command).await.map_err(|error| Failure::later(error.to_string()))?;
+    let status = child.wait().await.map_err(|error| Failure::later(error.to_string()))?;
+    Err(Failure::later(format!("the child ended: {status}")).into())
+});
+
+/// Ends as it is told.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Says {
+    Skipped(String),
+    SnoozedOnceMillis(u64),
+    Never(String),
+    AZeroByte,
+}
+kind!(Says, "says", |it, ctx| match it {
+    Says::Skipped(why) => Ok(Outcome::Skipped(why)),
+    Says::Never(why) => Ok(Outcome::Failed(Failure::never(why))),
+    Says::AZeroByte => Ok(Outcome::Done(Report::new().with("text", "\0"))),
+    Says::SnoozedOnceMillis(millis) if effects(ctx.run.id) == 0 => {
+        effect(&ctx);
+        Ok(Outcome::Snoozed(Duration::from_millis(millis)))
+    }
+    Says::SnoozedOnceMillis(_) => Ok(Outcome::Done(Report::new())),
+});

@@ -1,0 +1,416 @@
+//! Claims about workers: what they do with runs, and what they never do, whatever breaks.
+
+use std::{path::Path, time::Duration};
+
+use serde_json::json;
+use sexton::{
+    db::{self, Login},
+    kinds::Progress,
+    queue::{self, Cancel, Ending, Goes, NewRun, WorkerInfo},
+    secret::Secret,
+    span::Span,
+    spec::Spec,
+    state::{Final, OnLost},
+    worker::{self, Options},
+};
+use sqlx::PgPool;
+use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::support::{
+    Database, Proxy, Wire, eventually, own_cluster,
+    work::{effects, enqueue, in_state, over, quick, spec, work, worker},
+};
+
+fn pool_of(url: String) -> PgPool {
+    db::queue_pool(&Login::new(&Secret::new(url), None).unwrap(), 6)
+}
+
+async fn workers(pool: &PgPool) -> Vec<Uuid> {
+    sqlx::query_scalar("select id from sexton.worker").fetch_all(pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_run_is_done_and_its_numbers_are_kept() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let working = work(pool, quick());
+    let run = enqueue(pool, spec("backup", "noop", json!({}))).await;
+    let seen = over(pool, run).await;
+    assert_eq!((seen.state.as_str(), seen.spent, &seen.report["things"]), ("done", 1, &json!(1)));
+    assert!(seen.report["duration"].as_f64().is_some_and(|seconds| seconds < 5.0));
+    working.drain().await;
+    assert!(workers(pool).await.is_empty(), "it says goodbye");
+}
+
+#[tokio::test]
+async fn a_failing_run_is_tried_again_until_its_attempts_are_spent() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let working = work(pool, quick());
+    let cured = enqueue(pool, spec("cured", "flaky", json!({ "fails": 2 }))).await;
+    let dead = enqueue(pool, spec("dead", "flaky", json!({ "fails": 9 }))).await;
+    let hopeless = enqueue(pool, spec("hopeless", "says", json!({ "never": "no such table" }))).await;
+    let seen = over(pool, cured).await;
+    assert_eq!((seen.state.as_str(), seen.spent, seen.attempts.as_array().map(Vec::len)), ("done", 3, Some(2)));
+    let seen = over(pool, dead).await;
+    assert_eq!((seen.state.as_str(), seen.spent, seen.why.as_deref()), ("failed", 3, Some("not yet")));
+    assert_eq!(seen.help.as_deref(), Some("wait"));
+    let seen = over(pool, hopeless).await;
+    assert_eq!((seen.state.as_str(), seen.spent), ("failed", 1));
+    working.drain().await;
+}
+
+#[tokio::test]
+async fn a_panic_fails_its_run_and_nothing_else() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let working = work(pool, quick());
+    let panics = enqueue(pool, spec("panics", "panics", json!({}))).await;
+    let seen = over(pool, panics).await;
+    assert_eq!((seen.state.as_str(), seen.spent), ("failed", 3));
+    assert!(seen.why.as_ref().unwrap().contains("oh no, attempt 3"), "{seen:?}");
+    let fine = enqueue(pool, spec("fine", "noop", json!({}))).await;
+    assert_eq!(over(pool, fine).await.state, "done");
+    working.drain().await;
+}
+
+#[tokio::test]
+async fn what_nobody_can_read_fails_after_its_attempts_and_harms_no_other() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let poison = enqueue(pool, spec("poison", "noop", json!({}))).await;
+    sqlx::query("update sexton.run set spec = '{\"format\": 1, \"retry\": \"often\"}' where id = $1")
+        .bind(poison)
+        .execute(pool)
+        .await
+        .unwrap();
+    // Fifteen seconds is the pause between attempts of what has no readable `retry`.
+    sqlx::query("update sexton.run set most_attempts = 1").execute(pool).await.unwrap();
+    let unknown = enqueue(pool, spec("unknown", "knitting", json!({}))).await;
+    sqlx::query("update sexton.run set most_attempts = 1").execute(pool).await.unwrap();
+    let odd = enqueue(pool, spec("odd", "slow", json!({ "millis": "many" }))).await;
+    let fine = enqueue(pool, spec("fine", "noop", json!({}))).await;
+    let working = work(pool, quick());
+    assert_eq!(over(pool, fine).await.state, "done");
+    for (run, word) in [(poison, "snapshot"), (unknown, "knitting"), (odd, "[slow]")] {
+        let seen = over(pool, run).await;
+        assert!(seen.state == "failed" && seen.why.as_ref().unwrap().contains(word), "{seen:?}");
+    }
+    working.drain().await;
+}
+
+#[tokio::test]
+async fn a_timeout_ends_the_whole_process_group() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let folder = tempfile::tempdir().unwrap();
+    let pid_file = folder.path().join("pid");
+    let mut long = spec("long", "spawns", json!({ "pid_file": pid_file }));
+    long.timeout = Some(Span(Duration::from_millis(800)));
+    long.retry.attempts = 1;
+    let working = work(pool, quick());
+    let run = enqueue(pool, long).await;
+    let pid = eventually("the grandchild", async || std::fs::read_to_string(&pid_file).ok()).await;
+    assert!(Path::new("/proc").join(pid.trim()).exists());
+    let seen = over(pool, run).await;
+    assert!(seen.state == "failed" && seen.why.as_ref().unwrap().contains("timeout of 800ms"), "{seen:?}");
+    eventually("the grandchild is gone", async || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        (stat.is_empty() || stat.contains(") Z ")).then_some(())
+    })
+    .await;
+    working.drain().await;
+}
+
+#[tokio::test]
+async fn a_cancel_reaches_a_running_kind_at_once() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    // The heart is too slow to be the one that tells.
+    let working = work(pool, Options { beat: Duration::from_secs(15), ..quick() });
+    let willing = enqueue(pool, spec("willing", "slow", json!({ "millis": 60_000 }))).await;
+    let stubborn = enqueue(pool, spec("stubborn", "stubborn", json!({}))).await;
+    in_state(pool, willing, "running").await;
+    in_state(pool, stubborn, "running").await;
+    let begun = Instant::now();
+    for run in [willing, stubborn] {
+        assert_eq!(queue::cancel(pool, run, "eva", "enough").await.unwrap(), Cancel::Asked);
+    }
+    for run in [willing, stubborn] {
+        let seen = over(pool, run).await;
+        assert_eq!((seen.state.as_str(), seen.cancel_by.as_deref()), ("cancelled", Some("eva")));
+        assert_eq!(seen.why.as_deref(), Some("enough"));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    working.drain().await;
+}
+
+#[tokio::test]
+async fn a_drain_lets_short_work_end_and_gives_back_the_rest_unspent() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let working = work(pool, Options { grace: Duration::from_millis(800), ..quick() });
+    let short = enqueue(pool, spec("short", "slow", json!({ "millis": 500 }))).await;
+    let long = enqueue(pool, spec("long", "slow", json!({ "millis": 60_000 }))).await;
+    let stubborn = enqueue(pool, spec("stubborn", "stubborn", json!({}))).await;
+    for run in [short, long, stubborn] {
+        in_state(pool, run, "running").await;
+    }
+    working.drain().await;
+    assert_eq!(over(pool, short).await.state, "done");
+    for run in [long, stubborn] {
+        let seen = in_state(pool, run, "ready").await;
+        assert_eq!((seen.spent, seen.losses), (0, 0));
+        assert_eq!(seen.attempts[0]["outcome"], "given_back");
+    }
+    assert!(workers(pool).await.is_empty());
+}
+
+#[tokio::test]
+async fn two_workers_never_do_a_run_twice() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let working = [work(pool, quick()), work(pool, quick())];
+    let runs: Vec<NewRun> = (0..300).map(|_| NewRun::now(spec("many", "noop", json!({})), "a test")).collect();
+    let ids = queue::enqueue_all(&mut pool.acquire().await.unwrap(), &runs).await.unwrap();
+    queue::nudge(pool).await;
+    eventually("all are done", async || queue::depth(pool).await.unwrap().is_empty().then_some(())).await;
+    assert!(ids.iter().all(|run| effects(*run) == 1));
+    let spent: i64 = sqlx::query_scalar("select count(*) from sexton.history where state = 'done' and spent = 1")
+        .fetch_one(pool)
+        .await
+        .unwrap();
+    assert_eq!(spent, 300);
+    for working in working {
+        working.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn an_ending_is_kept_until_postgres_is_back() {
+    let mut cluster = own_cluster(true).await;
+    let (_, pool) = cluster.database("queue").await;
+    let working = work(&pool, quick());
+    let run = enqueue(&pool, spec("backup", "slow", json!({ "millis": 1500 }))).await;
+    in_state(&pool, run, "running").await;
+    cluster.stop().await;
+    // The work ends while there is nobody to tell.
+    eventually("the work is done", async || (effects(run) == 1).then_some(())).await;
+    cluster.restart().await;
+    let seen = over(&pool, run).await;
+    assert_eq!((seen.state.as_str(), seen.spent, effects(run)), ("done", 1, 1));
+    let next = enqueue(&pool, spec("backup", "noop", json!({}))).await;
+    assert_eq!(over(&pool, next).await.state, "done");
+    working.drain().await;
+}
+
+#[tokio::test]
+async fn a_cut_off_worker_stops_before_its_lease_ends_and_another_takes_over() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let proxy = Proxy::unix(database.socket_dir()).await;
+    let cut_off = pool_of(proxy.url(database.name()));
+    let lease = Duration::from_secs(3);
+    let mut job = spec("backup", "slow", json!({ "millis": 6000 }));
+    job.lease = Span(lease);
+    let first = work(&cut_off, quick());
+    let run = enqueue(pool, job).await;
+    let before = in_state(pool, run, "running").await;
+    proxy.set(Wire::Blackhole);
+    let begun = Instant::now();
+    let second = work(pool, quick());
+    let rescued = eventually("another worker takes over", async || {
+        queue::find(pool, run).await.unwrap().filter(|run| run.token > before.token && run.state == "running")
+    })
+    .await;
+    assert!(
+        begun.elapsed() >= lease - Duration::from_millis(400),
+        "not before the lease was over: {:?}",
+        begun.elapsed()
+    );
+    assert_eq!((rescued.spent, rescued.losses), (2, 1));
+    proxy.set(Wire::Pass);
+    let seen = over(pool, run).await;
+    assert_eq!((seen.state.as_str(), effects(run)), ("done", 1), "the first never did its work to the end");
+    assert_ne!(seen.worker, before.worker);
+    // The first is back at work.
+    second.drain().await;
+    let next = enqueue(pool, spec("next", "noop", json!({}))).await;
+    assert_eq!(over(pool, next).await.worker, before.worker);
+    first.drain().await;
+}
+
+#[tokio::test]
+async fn a_commit_whose_reply_is_lost_settles_once() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let proxy = Proxy::unix(database.socket_dir()).await;
+    // The heart is slow so that the first commit to come by is the ending's.
+    let working = work(&pool_of(proxy.url(database.name())), Options { beat: Duration::from_secs(15), ..quick() });
+    let mut job = spec("backup", "slow", json!({ "millis": 700 }));
+    job.then = vec![spec("after", "noop", json!({}))];
+    let run = enqueue(pool, job).await;
+    in_state(pool, run, "running").await;
+    proxy.set(Wire::LoseReplyTo("COMMIT"));
+    proxy.struck().await;
+    assert_eq!(over(pool, run).await.state, "done");
+    eventually("what follows is done", async || {
+        let all = queue::list(pool, &queue::Filter::default()).await.unwrap();
+        assert!(all.len() <= 2, "{all:?}");
+        (all.len() == 2 && all.iter().all(|run| run.state == "done")).then_some(())
+    })
+    .await;
+    working.drain().await;
+}
+
+#[tokio::test]
+async fn a_claim_whose_reply_was_lost_is_given_back() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let working = work(pool, Options { slots: 1, ..quick() });
+    let busy = enqueue(pool, spec("busy", "slow", json!({ "millis": 60_000 }))).await;
+    let holder = in_state(pool, busy, "running").await.worker.unwrap();
+    let run = enqueue(pool, spec("unseen", "noop", json!({}))).await;
+    assert_eq!(queue::claim(pool, holder, 1).await.unwrap()[0].id, run);
+    let seen = in_state(pool, run, "ready").await;
+    assert_eq!((seen.spent, seen.attempts[0]["outcome"].as_str()), (0, Some("given_back")));
+    working.drain().await;
+}
+
+#[tokio::test]
+async fn the_runs_of_a_process_that_died_here_are_taken_over_at_once() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let first = work(pool, quick());
+    let process: String = eventually("a worker", async || {
+        sqlx::query_scalar("select process from sexton.worker").fetch_optional(pool).await.unwrap()
+    })
+    .await;
+    first.drain().await;
+    // As a process that was killed has left its row: this pid was somebody else's, earlier.
+    let dead = Uuid::now_v7();
+    let process = Some(format!("{process}0"));
+    queue::register(pool, &WorkerInfo { id: dead, host: "here".to_owned(), pid: 1, version: "0".to_owned(), process })
+        .await
+        .unwrap();
+    let mut job = spec("backup", "noop", json!({}));
+    job.lease = Span::seconds(300);
+    let run = enqueue(pool, job).await;
+    queue::claim(pool, dead, 1).await.unwrap();
+    let working = work(pool, quick());
+    let seen = over(pool, run).await;
+    assert_eq!((seen.state.as_str(), seen.spent, seen.losses), ("done", 2, 1));
+    working.drain().await;
+}
+
+#[tokio::test]
+async fn what_the_database_cannot_store_fails_its_run_and_nothing_else() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    // A text with a zero byte in it is fine in Rust and JSON, and refused by PostgreSQL.
+    let odd = enqueue(pool, spec("odd", "says", json!("a_zero_byte"))).await;
+    let fine = enqueue(pool, spec("fine", "noop", json!({}))).await;
+    let working = work(pool, quick());
+    assert_eq!(over(pool, fine).await.state, "done");
+    let seen = over(pool, odd).await;
+    assert!(seen.state == "failed" && seen.why.as_ref().unwrap().contains("cannot be stored"), "{seen:?}");
+    working.drain().await;
+}
+
+#[tokio::test]
+async fn a_skip_is_final_and_a_snooze_costs_no_attempt() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let working = work(pool, quick());
+    let skips = enqueue(pool, spec("skips", "says", json!({ "skipped": "nothing to do" }))).await;
+    let naps = enqueue(pool, spec("naps", "says", json!({ "snoozed_once_millis": 100 }))).await;
+    let seen = over(pool, skips).await;
+    assert_eq!((seen.state.as_str(), seen.why.as_deref()), ("skipped", Some("nothing to do")));
+    let seen = over(pool, naps).await;
+    assert_eq!((seen.state.as_str(), seen.spent), ("done", 1));
+    working.drain().await;
+}
+
+#[tokio::test]
+async fn a_breached_threshold_fails_the_run_only_where_the_job_says_so() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let working = work(pool, quick());
+    let mut job = spec("lenient", "noop", json!({}));
+    job.expect.insert("things".to_owned(), ">= 5".parse().unwrap());
+    let lenient = enqueue(pool, job.clone()).await;
+    let strict = enqueue(pool, Spec { fail_on_breach: true, ..job }).await;
+    assert_eq!(over(pool, lenient).await.state, "done");
+    let seen = over(pool, strict).await;
+    assert_eq!((seen.state.as_str(), seen.spent, &seen.report["things"]), ("failed", 1, &json!(1)));
+    assert!(seen.why.as_ref().unwrap().contains("things is 1, expected >= 5"), "{seen:?}");
+    working.drain().await;
+}
+
+#[tokio::test]
+async fn progress_is_written_while_the_kind_works() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let working = work(pool, quick());
+    let run = enqueue(pool, spec("slow", "slow", json!({ "millis": 60_000 }))).await;
+    let seen = eventually("progress", async || {
+        queue::find(pool, run).await.unwrap().filter(|run| run.progress_done == Some(1))
+    })
+    .await;
+    assert_eq!((seen.progress_total, seen.progress_note.as_deref()), (Some(2), Some("napping")));
+    working.drain().await;
+}
+
+#[tokio::test]
+async fn once_does_a_run_in_the_foreground_that_no_daemon_sees() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let daemon = work(pool, quick());
+    let once = async |spec: Spec, stop: CancellationToken| {
+        let progress = watch::Sender::<Option<Progress>>::new(None);
+        worker::once(worker(pool, quick()), NewRun::now(spec, "eva"), progress, stop).await.expect("an end")
+    };
+    let done = once(spec("now", "noop", json!({})), CancellationToken::new()).await;
+    assert!(matches!(done.ended.ending, Ending::Done { .. }), "{done:?}");
+    assert_eq!(done.settled.as_ref().map(|row| row.goes), Some(Goes::Over(Final::Done)));
+    let seen = over(pool, done.run).await;
+    assert_eq!((seen.requested_by.as_str(), seen.spent, effects(done.run)), ("eva", 1, 1));
+
+    // Tried once, whatever the job says.
+    let failed = once(spec("now", "flaky", json!({ "fails": 1 })), CancellationToken::new()).await;
+    assert_eq!(over(pool, failed.run).await.state, "failed");
+
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stopping.cancel();
+    });
+    let cancelled = once(spec("now", "slow", json!({ "millis": 60_000 })), stop).await;
+    let seen = over(pool, cancelled.run).await;
+    assert_eq!((seen.state.as_str(), seen.cancel_by.as_deref()), ("cancelled", Some("eva")));
+    daemon.drain().await;
+    assert!(workers(pool).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_worker_whose_lease_is_lost_holds_what_must_be_held() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let proxy = Proxy::unix(database.socket_dir()).await;
+    let mut job = spec("restore", "slow", json!({ "millis": 60_000 }));
+    job.lease = Span::seconds(2);
+    job.on_lost = OnLost::Hold;
+    let working = work(&pool_of(proxy.url(database.name())), quick());
+    let run = enqueue(pool, job).await;
+    in_state(pool, run, "running").await;
+    proxy.set(Wire::Blackhole);
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    proxy.set(Wire::Pass);
+    // Nobody else was there to take it; the worker itself says that it lost it.
+    let seen = in_state(pool, run, "held").await;
+    assert_eq!((seen.losses, effects(run)), (1, 0));
+    working.drain().await;
+}
