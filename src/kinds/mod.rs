@@ -6,8 +6,11 @@
 mod archive;
 mod cleanup;
 mod ctx;
+mod exec;
+mod http;
 mod moving;
 mod registry;
+mod sql;
 mod validate;
 
 use std::future::Future;
@@ -23,12 +26,16 @@ use crate::{
 pub use archive::Archive;
 pub use cleanup::Cleanup;
 pub use ctx::{Ctx, Env, Progress, RunInfo};
+pub use exec::Exec;
+pub use http::{HeaderValue, Http, Statuses};
 pub use moving::Batch;
 pub use registry::{Entry, Finding, Inspection, ParamsAre, Uses, entry, find};
+pub use sql::Sql;
 pub use validate::{Check, Validate};
 
 /// Every kind that this binary has.
-pub const ALL: &[Entry] = &[entry::<Archive>(), entry::<Cleanup>(), entry::<Validate>()];
+pub const ALL: &[Entry] =
+    &[entry::<Archive>(), entry::<Cleanup>(), entry::<Exec>(), entry::<Http>(), entry::<Sql>(), entry::<Validate>()];
 
 /// One sort of work. The type itself is the kind's table in a job file, so `#[serde(deny_unknown_fields)]` and a
 /// doc comment on each field are what ops get to see.
