@@ -1,15 +1,72 @@
-//! The names and meanings of all metrics.
-/// Counter, by `job`, `kind` and `outcome`: attempts that ended, as the words of `Outcome` and `given_back`, `lost`.
+//! The names and meanings of all metrics, and the one recorder behind `/metrics`.
+//!
+//! Base units, `_total` on counters, and no label whose values are without bound.
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Attempts that ended, by `job`, `kind` and `outcome`: the words of `Outcome` and `given_back`, `lost`.
 pub const RUNS: &str = "sexton_runs_total";
-/// Histogram, by `job` and `kind`: how long attempts took, in seconds.
+/// Seconds that attempts took, by `job` and `kind`.
 pub const RUN_SECONDS: &str = "sexton_run_duration_seconds";
-/// Histogram: how long runs waited between being due and being claimed, in seconds.
+/// Seconds that runs waited between being due and being claimed.
 pub const START_DELAY: &str = "sexton_run_start_delay_seconds";
-/// Counter: attempts that ended after their run had been taken from them; nothing of them was written.
+/// Attempts that ended after their run had been taken from them; nothing of them was written.
 pub const STALE: &str = "sexton_stale_completions_total";
-/// Counter, by `fate`: runs taken from silent workers.
+/// Runs taken from silent workers, by `fate`.
 pub const RESCUED: &str = "sexton_runs_rescued_total";
-/// Gauge: runs that this process works on.
+/// Runs that this process works on.
 pub const RUNNING: &str = "sexton_runs_running";
-/// Counter: heartbeats that did not reach the database.
+/// Heartbeats that did not reach the database.
 pub const BEATS_MISSED: &str = "sexton_heartbeats_missed_total";
+/// Live runs, by `state`.
+pub const QUEUE_DEPTH: &str = "sexton_queue_depth";
+/// Seconds that the oldest ready run has been due.
+pub const QUEUE_OLDEST: &str = "sexton_queue_oldest_seconds";
+/// Slots decided, by `decision`.
+pub const SLOTS: &str = "sexton_slots_total";
+/// Messages handed to channels, by `channel` and `outcome`.
+pub const ALERTS: &str = "sexton_alerts_total";
+/// When a job last succeeded, in seconds since 1970, by `job`.
+pub const LAST_SUCCESS: &str = "sexton_job_last_success_timestamp_seconds";
+/// 1 while the files on disk are the ones in use, 0 while they are broken or differ.
+pub const FILES_GOOD: &str = "sexton_config_last_reload_successful";
+/// Always 1, with the `version` as label.
+pub const BUILD: &str = "sexton_build_info";
+
+/// Installs the recorder for this process and describes every metric.
+///
+/// Where a recorder is installed already (tests), the handle renders nothing of what that one collects.
+pub fn install() -> PrometheusHandle {
+    let buckets = [0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0, 1_800.0, 7_200.0];
+    let builder = PrometheusBuilder::new();
+    let builder = match builder.set_buckets_for_metric(Matcher::Full(RUN_SECONDS.to_owned()), &buckets) {
+        Ok(builder) => builder,
+        // Only an empty list of buckets is refused.
+        Err(_) => PrometheusBuilder::new(),
+    };
+    let recorder = builder.build_recorder();
+    let handle = recorder.handle();
+    if metrics::set_global_recorder(recorder).is_ok() {
+        describe();
+    }
+    handle
+}
+
+fn describe() {
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
+    describe_counter!(RUNS, "Attempts that ended");
+    describe_histogram!(START_DELAY, "Seconds that runs waited between being due and being claimed");
+    describe_gauge!(RUNNING, "Runs that this process works on");
+    describe_counter!(BEATS_MISSED, "Heartbeats that did not reach the database");
+    describe_histogram!(RUN_SECONDS, "Seconds that attempts took");
+    describe_counter!(STALE, "Results that came after their lease was lost and changed nothing");
+    describe_counter!(RESCUED, "Runs rescued from silent workers");
+    describe_gauge!(QUEUE_DEPTH, "Live runs");
+    describe_gauge!(QUEUE_OLDEST, "Seconds that the oldest ready run has been due");
+    describe_counter!(SLOTS, "Slots decided");
+    describe_counter!(ALERTS, "Messages handed to channels");
+    describe_gauge!(LAST_SUCCESS, "When a job last succeeded, in seconds since 1970");
+    describe_gauge!(FILES_GOOD, "1 while the files on disk are good and in use");
+    describe_gauge!(BUILD, "The version of this binary");
+    metrics::gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+}

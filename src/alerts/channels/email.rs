@@ -1,0 +1,109 @@
+//! E-mail over SMTP: one mail a message, threaded by incident.
+
+use std::time::Duration;
+
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport, Message as Mail, Tokio1Executor,
+    message::{Mailbox, header},
+    transport::smtp::authentication::Credentials,
+};
+
+use super::{Sent, chain};
+use crate::{outbox::Message, secret::Secret};
+
+/// Mail to some people.
+#[derive(Debug)]
+pub struct Email {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+    to: Vec<Mailbox>,
+}
+
+/// Why a mail channel cannot be made. Never shows the URL, which may hold a password.
+#[derive(Debug, thiserror::Error)]
+pub enum EmailError {
+    /// The server's URL.
+    #[error("the smtp URL cannot be used: {0}; write smtps://HOST, or smtp://HOST:PORT?tls=required")]
+    Url(String),
+    /// An address.
+    #[error("`{0}` is no e-mail address")]
+    Address(String),
+}
+
+impl Email {
+    /// A channel through the server at `smtp` (`smtps://host`, `smtp://host:587?tls=required`, plain `smtp://host:25`).
+    ///
+    /// # Errors
+    /// When the URL or an address cannot be used.
+    pub fn new(smtp: &str, login: Option<(String, Secret)>, from: &str, to: &[String]) -> Result<Self, EmailError> {
+        let address = |text: &str| text.parse::<Mailbox>().map_err(|_| EmailError::Address(text.to_owned()));
+        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(smtp)
+            .map_err(|error| EmailError::Url(error.to_string()))?
+            .timeout(Some(Duration::from_secs(15)));
+        if let Some((name, password)) = login {
+            builder = builder.credentials(Credentials::new(name, password.reveal().to_owned()));
+        }
+        let to = to.iter().map(|text| address(text)).collect::<Result<_, _>>()?;
+        Ok(Self { transport: builder.build(), from: address(from)?, to })
+    }
+
+    pub(super) async fn send(&self, message: &Message) -> Sent {
+        let mail = match self.mail(message) {
+            Ok(mail) => mail,
+            Err(error) => return Sent::Never(format!("the mail cannot be written: {error}")),
+        };
+        match self.transport.send(mail).await {
+            Ok(_) => Sent::Delivered,
+            Err(error) if error.is_permanent() => Sent::Never(format!("the mail server refused: {}", chain(&error))),
+            Err(error) => Sent::Later { after: None, why: format!("the mail could not be sent: {}", chain(&error)) },
+        }
+    }
+
+    fn mail(&self, message: &Message) -> Result<Mail, lettre::error::Error> {
+        let host = self.from.email.domain();
+        let sign = match message.severity.as_str() {
+            "problem" => "[sexton] PROBLEM:",
+            "recovery" => "[sexton] RECOVERED:",
+            _ => "[sexton]",
+        };
+        let mut mail = Mail::builder()
+            .from(self.from.clone())
+            .subject(one_line(&format!("{sign} {}", message.title)))
+            // The same over all tries, so that a receiver can tell a repetition.
+            .message_id(Some(format!("<{}@{host}>", message.id)))
+            .references(format!("<{}@{host}>", message.incident))
+            .in_reply_to(format!("<{}@{host}>", message.incident))
+            .raw_header(raw("Auto-Submitted", "auto-generated"))
+            .raw_header(raw("X-Auto-Response-Suppress", "All"))
+            .header(header::ContentType::TEXT_PLAIN);
+        for to in &self.to {
+            mail = mail.to(to.clone());
+        }
+        mail.body(body(message))
+    }
+}
+
+fn raw(name: &'static str, value: &str) -> header::HeaderValue {
+    header::HeaderValue::new(header::HeaderName::new_from_ascii_str(name), value.to_owned())
+}
+
+/// Nothing that comes from outside may begin another header.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn body(message: &Message) -> String {
+    let mut text = message.lines.join("\n");
+    if let Some(help) = &message.help {
+        text.push_str(&format!("\n\nWhat to do: {help}"));
+    }
+    if let Some(next) = &message.next {
+        text.push_str(&format!("\n\n    {next}"));
+    }
+    text.push_str(&format!(
+        "\n\n-- \nsexton, {}\nmessage {}\n",
+        message.at.format("%Y-%m-%d %H:%M:%S UTC"),
+        message.id
+    ));
+    text
+}

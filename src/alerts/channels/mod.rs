@@ -1,0 +1,130 @@
+//! Where people are told: one file a channel, all with the same outcome of a send.
+
+mod email;
+mod log;
+mod slack;
+mod webhook;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crate::outbox::Message;
+
+pub use email::{Email, EmailError};
+pub use slack::Slack;
+pub use webhook::Webhook;
+
+/// How long one send may take; less than the lease of a delivery.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The channel that is always there: the daemon's own log.
+pub const LOG: &str = "log";
+
+/// One way to people.
+#[derive(Debug)]
+pub enum Channel {
+    /// A Slack incoming webhook.
+    Slack(Slack),
+    /// E-mail over SMTP.
+    Email(Box<Email>),
+    /// A JSON message by `POST`.
+    Webhook(Webhook),
+    /// The daemon's own log.
+    Log,
+}
+
+/// What became of a send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sent {
+    /// The receiver has it.
+    Delivered,
+    /// Not now; try again, after this long if the receiver said so.
+    Later {
+        /// What the receiver asked for.
+        after: Option<Duration>,
+        /// What it met.
+        why: String,
+    },
+    /// The receiver will never take it.
+    Never(String),
+}
+
+/// All channels of this daemon, by name.
+#[derive(Debug, Clone)]
+pub struct Channels(Arc<BTreeMap<String, Channel>>);
+
+impl Channels {
+    /// Collects channels; [`LOG`] is always among them.
+    pub fn new(channels: impl IntoIterator<Item = (String, Channel)>) -> Self {
+        let mut all: BTreeMap<_, _> = channels.into_iter().collect();
+        all.entry(LOG.to_owned()).or_insert(Channel::Log);
+        Self(Arc::new(all))
+    }
+
+    /// Their names.
+    pub fn names(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
+    }
+
+    /// Sends `message` on the channel `name`, within [`PATIENCE`].
+    pub(super) async fn send(&self, name: &str, message: &Message) -> Sent {
+        let Some(channel) = self.0.get(name) else {
+            return Sent::Never(format!("this daemon has no channel `{name}`"));
+        };
+        let sending = async {
+            match channel {
+                Channel::Slack(slack) => slack.send(message).await,
+                Channel::Email(email) => email.send(message).await,
+                Channel::Webhook(webhook) => webhook.send(message).await,
+                Channel::Log => log::send(message),
+            }
+        };
+        tokio::time::timeout(PATIENCE, sending).await.unwrap_or_else(|_| Sent::Later {
+            after: None,
+            why: format!("the receiver did not answer within {} s", PATIENCE.as_secs()),
+        })
+    }
+}
+
+/// What an HTTP answer means: 2xx has it, 408, 429 and 5xx may take it later, the rest never will.
+async fn judge(response: Result<reqwest::Response, reqwest::Error>) -> Sent {
+    match response {
+        Ok(response) if response.status().is_success() => Sent::Delivered,
+        Ok(response) => {
+            let status = response.status();
+            let after = retry_after(&response);
+            let why = format!("the receiver answered {status}");
+            match status.as_u16() {
+                408 | 425 | 429 | 500..=599 => Sent::Later { after, why },
+                _ => Sent::Never(why),
+            }
+        }
+        // The URL may be the secret.
+        Err(error) => {
+            Sent::Later { after: None, why: format!("the receiver cannot be reached: {}", chain(&error.without_url())) }
+        }
+    }
+}
+
+/// Seconds or a date, as RFC 9110 has it; at most an hour.
+fn retry_after(response: &reqwest::Response) -> Option<Duration> {
+    let text = response.headers().get(reqwest::header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let seconds = text.parse::<u64>().ok().or_else(|| {
+        let date = chrono::DateTime::parse_from_rfc2822(text).ok()?;
+        u64::try_from((date.to_utc() - chrono::Utc::now()).num_seconds()).ok()
+    })?;
+    Some(Duration::from_secs(seconds.min(3_600)))
+}
+
+/// An error with its causes: the outermost one alone often says only "error sending request".
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
