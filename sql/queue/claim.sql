@@ -13,9 +13,9 @@ with picked as materialized (
         started_at = clock_timestamp(),
         spent = spent + 1,
         token = greatest(coalesce(token, 0) + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint)
-    from picked
-    where run.id = picked.id
-    returning run.id, token, job, kind, spec, spent as attempt, most_attempts, lease,
+    -- An array, not a join: however many are ready, only these are looked up.
+    where id = any (array(select id from picked))
+    returning id, token, job, kind, spec, spent as attempt, most_attempts, lease,
               schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, started_at, rank
 )
 select claimed.id, token, claimed.job, kind, spec, attempt, most_attempts, extract(epoch from lease)::float8 as lease,

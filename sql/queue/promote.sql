@@ -10,9 +10,8 @@ with due as materialized (
 ), promoted as (
     update sexton.run
     set state = 'ready'
-    from due
-    where run.id = due.id
-    returning run.id
+    where id = any (array(select id from due))
+    returning id
 )
 select (select count(*) from promoted) as ready,
        (select extract(epoch from due_at - now())::float8

@@ -47,6 +47,10 @@ pub struct Held {
     pub run: Uuid,
     /// The attempt.
     pub token: i64,
+    /// Its job.
+    pub job: String,
+    /// The kind's name.
+    pub kind: String,
     /// Who asked to cancel it, if anybody did.
     pub cancel_by: Option<String>,
 }

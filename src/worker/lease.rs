@@ -151,8 +151,8 @@ fn unseen(held: &Held) -> Claimed {
     Claimed {
         id: held.run,
         token: held.token,
-        job: String::new(),
-        kind: String::new(),
+        job: held.job.clone(),
+        kind: held.kind.clone(),
         spec: serde_json::Value::Null,
         attempt: 1,
         most_attempts: 1,

@@ -31,7 +31,8 @@ pub struct Once {
     pub run: Uuid,
     /// How its attempt ended.
     pub ended: Ended,
-    /// What the queue made of it.
+    /// What the queue made of it; [`Stale`](crate::queue::Verdict::Stale) says that the lease was lost and that this
+    /// ending does not count.
     pub settled: Option<SettledRow>,
 }
 

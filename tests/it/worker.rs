@@ -280,6 +280,26 @@ async fn a_claim_whose_reply_was_lost_is_given_back() {
 }
 
 #[tokio::test]
+async fn what_was_taken_away_is_stopped_and_its_ending_counts_as_stale() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let seen = recorder.handle();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let database = Database::new().await;
+    let pool = database.pool();
+    let working = work(pool, quick());
+    let run = enqueue(pool, spec("backup", "slow", json!({ "millis": 2000 }))).await;
+    in_state(pool, run, "running").await;
+    // As if somebody had taken it while this worker could not hear.
+    sqlx::query("update sexton.run set token = token + 1").execute(pool).await.unwrap();
+    let seen_run = over(pool, run).await;
+    assert_eq!((seen_run.state.as_str(), effects(run)), ("done", 1), "the first attempt was stopped");
+    working.drain().await;
+    let text = seen.render();
+    assert!(text.contains("sexton_stale_completions_total 1"), "{text}");
+    assert!(text.contains("outcome=\"done\"} 1"), "{text}");
+}
+
+#[tokio::test]
 async fn the_runs_of_a_process_that_died_here_are_taken_over_at_once() {
     let database = Database::new().await;
     let pool = database.pool();
