@@ -4,6 +4,7 @@
 mod support;
 
 mod bench;
+mod data;
 mod embedded;
 mod outbox;
 mod queue;

@@ -2,6 +2,7 @@
 //! real binary as a child, and ways to break the wire between them.
 #![allow(dead_code, unused_imports)]
 
+mod ctx;
 mod daemon;
 mod database;
 mod keeper;
@@ -17,6 +18,7 @@ use std::{
 
 use sexton::embedded::Options;
 
+pub use ctx::{ctx, next_attempt};
 pub use daemon::{Daemon, Ended, Site};
 pub use database::Database;
 pub use own_cluster::{OwnCluster, own_cluster};
