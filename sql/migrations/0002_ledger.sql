@@ -21,8 +21,9 @@ create table sexton.schedule (
     revision bigint not null references sexton.revision (id),
     enabled boolean not null,
     removed_at timestamptz
-) with (fillfactor = 70);
+) with (fillfactor = 50);
 comment on column sexton.schedule.watermark is 'Every slot at or before this instant has its decision.';
+comment on column sexton.schedule.revision is 'The revision whose words decide its slots; a planner that knows another one decides nothing.';
 
 create table sexton.slot (
     schedule text not null,
@@ -37,8 +38,9 @@ create table sexton.slot (
     decided_at timestamptz not null default now(),
     run uuid,
     primary key (schedule, nominal_at),
-    constraint a_range_does_not_run_backwards check (until >= nominal_at),
-    constraint one_slot_fires_alone check (decision <> 'fired' or (until = nominal_at and slots = 1 and run is not null))
+    constraint a_range_does_not_run_backwards check (until >= nominal_at and (slots = 1) = (until = nominal_at)),
+    constraint one_slot_fires_alone check (decision <> 'fired' or (slots = 1 and run is not null))
 );
 comment on table sexton.slot is 'One row for each decision; consecutive coalesced, expired or skipped slots share a range row.';
+comment on column sexton.slot.lateness is 'How late the decision was; of a range, for its newest slot.';
 create index slot_decided on sexton.slot (decided_at desc);

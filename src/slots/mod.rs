@@ -68,6 +68,44 @@ impl Cron {
             .collect()
     }
 
+    /// The last slot with `after < slot <= until`, found in steps that grow with the logarithm of the span.
+    pub fn latest(&self, zone: Tz, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let within = |after, until| self.next(zone, after).filter(|slot| *slot <= until);
+        let (mut found, mut until) = (within(after, until)?, until);
+        while let Some(later) = within(found, until) {
+            let middle = later + (until - later) / 2;
+            match within(middle, until) {
+                Some(slot) => found = slot,
+                None => (found, until) = (later, middle),
+            }
+        }
+        Some(found)
+    }
+
+    /// How many slots there are with `after < slot <= until`, counting whole hours at once.
+    pub fn count(&self, zone: Tz, after: DateTime<Utc>, until: DateTime<Utc>) -> u64 {
+        let pattern = &self.wall.pattern;
+        let hourly = (pattern.minutes.values().len() * pattern.seconds.values().len()) as u64;
+        let (mut at, mut count) = (after, 0);
+        while let Some(slot) = self.next(zone, at).filter(|slot| *slot <= until) {
+            let hour = if hourly > 1 { self.plain_hour(zone, slot) } else { None };
+            match hour.filter(|begin| *begin > at && *begin + Duration::seconds(3599) <= until) {
+                Some(begin) => (at, count) = (begin + Duration::seconds(3599), count + hourly),
+                None => (at, count) = (slot, count + 1),
+            }
+        }
+        count
+    }
+
+    /// The beginning of the hour on the clock that `slot` lies in, if no change of the clocks touches it.
+    fn plain_hour(&self, zone: Tz, slot: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let wall = slot.with_timezone(&zone).naive_local();
+        let begin = wall.with_minute(0)?.with_second(0)?;
+        let at = |wall| zone.from_local_datetime(&wall).single().map(|at| at.to_utc());
+        let (from, to) = (at(begin)?, at(begin + Duration::hours(1))?);
+        (to - from == Duration::hours(1) && self.shift(zone, slot).is_none()).then_some(from)
+    }
+
     /// What a change of the clocks did to a slot of this expression, for previews.
     pub fn shift(&self, zone: Tz, slot: DateTime<Utc>) -> Option<Shift> {
         let wall = slot.with_timezone(&zone).naive_local();

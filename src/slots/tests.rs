@@ -90,6 +90,30 @@ fn previews_know_what_the_clocks_did() {
     assert_eq!(interval.shift(berlin, utc("2026-03-29T01:00:00")), None);
 }
 
+#[test]
+fn counting_and_the_latest_agree_with_the_list() {
+    let crons =
+        ["30 2 * * *", "0,30 2,3 * * *", "*/7 * * * *", "*/20 */3 1-3 * * *", "0 0 1 1 *", "5,6 30 * * * *"].map(cron);
+    for zone in [Tz::UTC, Tz::Europe__Berlin, Tz::Australia__Lord_Howe, Tz::Africa__Cairo, Tz::Asia__Kathmandu] {
+        for (from, until) in [
+            ("2026-03-01T07:11:13", "2026-04-30T05:00:00"),
+            ("2026-10-20T00:00:00", "2026-11-03T02:59:59"),
+            ("2026-10-25T00:20:00", "2026-10-25T00:20:01"),
+            ("2026-01-01T00:00:00", "2026-01-01T00:00:00"),
+        ] {
+            for cron in &crons {
+                let slots = cron.between(zone, utc(from), utc(until), usize::MAX);
+                assert_eq!(cron.count(zone, utc(from), utc(until)), slots.len() as u64, "{cron} {zone} {from}");
+                assert_eq!(cron.latest(zone, utc(from), utc(until)), slots.last().copied(), "{cron} {zone} {from}");
+            }
+        }
+    }
+    let second = cron("* * * * * *");
+    assert_eq!(second.count(Tz::Europe__Berlin, utc("2025-12-31T12:00:00"), utc("2026-12-31T12:00:00")), 365 * 86_400);
+    let latest = second.latest(Tz::Europe__Berlin, utc("2025-12-31T12:00:00"), utc("2026-12-31T12:00:00"));
+    assert_eq!(latest, Some(utc("2026-12-31T12:00:00")));
+}
+
 /// Every minute of the span, one by one, by the rule in words.
 fn scan(cron: &Cron, zone: Tz, after: DateTime<Utc>, until: DateTime<Utc>) -> Vec<DateTime<Utc>> {
     let mut slots = Vec::new();

@@ -1,0 +1,109 @@
+//! How slots get their one decision.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::Watermark;
+
+/// What was decided, as `sexton.decision` spells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, sqlx::Type)]
+#[sqlx(type_name = "sexton.decision", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum Decided {
+    /// It has its run.
+    Fired,
+    /// A later slot stands for it.
+    Coalesced,
+    /// The job was still live.
+    SkippedOverlap,
+    /// It lay in a blackout window.
+    SkippedWindow,
+    /// It waits for the end of a blackout window.
+    Deferred,
+    /// The schedule was paused.
+    SkippedPaused,
+    /// It came too late.
+    MissedExpired,
+}
+
+impl Decided {
+    /// The word for it, as the database, logs, metrics and the API write it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Fired => "fired",
+            Self::Coalesced => "coalesced",
+            Self::SkippedOverlap => "skipped_overlap",
+            Self::SkippedWindow => "skipped_window",
+            Self::Deferred => "deferred",
+            Self::SkippedPaused => "skipped_paused",
+            Self::MissedExpired => "missed_expired",
+        }
+    }
+}
+
+/// A decision to be written: for one slot, or for consecutive ones that share it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slot {
+    /// The first slot.
+    pub nominal_at: DateTime<Utc>,
+    /// The last slot; the first again, if there is one.
+    pub until: DateTime<Utc>,
+    /// How many.
+    pub slots: u64,
+    /// The decision.
+    pub decision: Decided,
+    /// Why.
+    pub reason: String,
+    /// How late, in seconds.
+    pub lateness: f64,
+    /// The run that it made.
+    pub run: Option<Uuid>,
+}
+
+/// Takes the schedule for the caller's transaction, never waiting: `false` when somebody else has it or had it since
+/// we looked. Everything that is locked besides (its job) is locked after it, so that nobody waits in a circle.
+///
+/// # Errors
+/// The database's; so below.
+pub async fn hold(connection: &mut PgConnection, watermark: &Watermark) -> Result<bool, sqlx::Error> {
+    let held: Option<bool> = sqlx::query_scalar(include_str!("../../sql/ledger/hold.sql"))
+        .bind(&watermark.schedule)
+        .bind(watermark.at)
+        .bind(watermark.revision)
+        .fetch_optional(connection)
+        .await?;
+    Ok(held.is_some())
+}
+
+/// Writes the decisions and moves the watermark to the last of their slots. `false`, and nothing written, when the
+/// schedule is no longer as we saw it: the caller then rolls back.
+pub async fn decide(
+    connection: &mut PgConnection,
+    watermark: &Watermark,
+    slots: &[Slot],
+    by: Uuid,
+) -> Result<bool, sqlx::Error> {
+    let Some(last) = slots.last() else { return Ok(true) };
+    let written = sqlx::query(include_str!("../../sql/ledger/decide.sql"))
+        .bind(&watermark.schedule)
+        .bind(watermark.at)
+        .bind(watermark.revision)
+        .bind(last.until)
+        .bind(by)
+        .bind(each(slots, |slot| slot.nominal_at))
+        .bind(each(slots, |slot| slot.until))
+        .bind(each(slots, |slot| i64::try_from(slot.slots).unwrap_or(i64::MAX)))
+        .bind(each(slots, |slot| slot.decision.word()))
+        .bind(each(slots, |slot| slot.reason.clone()))
+        .bind(each(slots, |slot| slot.lateness))
+        .bind(each(slots, |slot| slot.run))
+        .execute(connection)
+        .await?;
+    Ok(written.rows_affected() == slots.len() as u64)
+}
+
+fn each<T>(slots: &[Slot], of: impl Fn(&Slot) -> T) -> Vec<T> {
+    slots.iter().map(of).collect()
+}
