@@ -70,3 +70,11 @@ fn describe() {
     describe_gauge!(BUILD, "The version of this binary");
     metrics::gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
+/// Counter, by `decision`: slots that this process decided.
+pub const SLOTS: &str = "sexton_slots_total";
+/// Gauge, by `schedule`: when it is due next, in seconds since 1970.
+pub const NEXT_SLOT: &str = "sexton_schedule_next_run_timestamp_seconds";
+/// Gauge: when this process last looked at every schedule without an error, in seconds since 1970.
+pub const PLANNED: &str = "sexton_planner_last_tick_timestamp_seconds";
+/// Gauge: 1 when the files were good the last time that this process read them, else 0.
+pub const RELOADED: &str = "sexton_config_last_reload_successful";

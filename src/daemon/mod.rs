@@ -1,1 +1,2 @@
 //! What `run`, `once` and `demo` do.
+pub mod reload;

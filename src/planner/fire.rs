@@ -1,0 +1,87 @@
+//! Carries a plan out: runs, slot rows and watermark in the caller's one transaction.
+
+use serde_json::json;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{Decision, Facts, plan};
+use crate::{
+    catalog::{Catalog, Overlap, Schedule},
+    ledger::{self, Decided, Slot, Watermark},
+    outbox::{self, Fact, What},
+    queue::{self, EnqueueError, NewRun},
+    spec::Spec,
+};
+
+/// Decides everything that is due of one schedule, which the caller holds. `None`, and the caller must roll back,
+/// when it is not as we saw it.
+pub(super) async fn fire(
+    connection: &mut PgConnection,
+    catalog: &Catalog,
+    schedule: &Schedule,
+    watermark: &Watermark,
+    now: chrono::DateTime<chrono::Utc>,
+    me: Uuid,
+) -> Result<Option<Vec<Decision>>, EnqueueError> {
+    let live = match schedule.overlap {
+        Overlap::AllowAll => false,
+        Overlap::Skip => {
+            queue::lock_job(connection, &schedule.job).await?;
+            queue::is_live(connection, &schedule.job).await?
+        }
+    };
+    let decisions = plan(&Facts { schedule, watermark: watermark.at, now, live });
+    let Some(spec) = catalog.spec_for(schedule).filter(|_| !decisions.is_empty()) else { return Ok(Some(Vec::new())) };
+
+    let fired = decisions.iter().filter(|decision| decision.decided == Decided::Fired);
+    let runs: Vec<_> = fired.map(|decision| run(schedule, &spec, decision)).collect();
+    let ids = if runs.is_empty() { Vec::new() } else { queue::enqueue_all(connection, &runs).await? };
+    let mut ids = ids.into_iter();
+    let slots: Vec<_> = decisions
+        .iter()
+        .map(|decision| Slot {
+            nominal_at: decision.from,
+            until: decision.until,
+            slots: decision.slots,
+            decision: decision.decided,
+            reason: decision.reason.clone(),
+            lateness: decision.lateness(now).as_seconds_f64(),
+            run: if decision.decided == Decided::Fired { ids.next() } else { None },
+        })
+        .collect();
+    if !ledger::decide(connection, watermark, &slots, me).await? {
+        return Ok(None);
+    }
+    let missed: Vec<_> = decisions
+        .iter()
+        .filter(|decision| decision.decided == Decided::MissedExpired)
+        .map(|decision| Fact {
+            job: schedule.job.clone(),
+            run: None,
+            at: now,
+            what: What::Missed,
+            channels: spec.alert.clone(),
+            detail: json!({
+                "schedule": schedule.name,
+                "kind": spec.kind,
+                "from": decision.from,
+                "until": decision.until,
+                "slots": decision.slots,
+                "why": decision.reason,
+            }),
+        })
+        .collect();
+    outbox::record(connection, &missed).await?;
+    Ok(Some(decisions))
+}
+
+fn run(schedule: &Schedule, spec: &Spec, decision: &Decision) -> NewRun {
+    NewRun {
+        // What is caught up is due now: its place in the queue is not that of hours ago.
+        due_at: (!decision.caught_up).then_some(decision.from),
+        schedule: Some(schedule.name.clone()),
+        nominal_at: Some(decision.from),
+        caught_up: decision.caught_up,
+        ..NewRun::now(spec.clone(), format!("schedule {}", schedule.name))
+    }
+}

@@ -1,0 +1,310 @@
+//! Which decision each slot that is due gets: a pure function of the facts.
+//!
+//! ```text
+//! watermark ──────────── window ──────────────────── now - grace ─────────── now
+//!      │ missed_expired    │ coalesced … newest: fired    │ fired, fired, …    │
+//! ```
+//! First the catch-up rule says which slots may fire at all, then the overlap rule looks at each of those in turn.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::{
+    catalog::{CatchUp, Overlap, Schedule},
+    ledger::Decided,
+};
+
+/// A slot that is at most this late is on time.
+pub const GRACE: TimeDelta = TimeDelta::seconds(60);
+
+/// Slots that are on time and decided at once, at most; with [`GRACE`], a schedule of every second has 61.
+const MOST: usize = 1000;
+
+/// Everything that a plan hangs on.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The schedule, in the words of its revision.
+    pub schedule: &'a Schedule,
+    /// Every slot at or before this instant has its decision.
+    pub watermark: DateTime<Utc>,
+    /// The database's time.
+    pub now: DateTime<Utc>,
+    /// Whether a run of the job is live; not looked at where runs may overlap.
+    pub live: bool,
+}
+
+/// One decision, for one slot or for consecutive ones that share it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The first slot.
+    pub from: DateTime<Utc>,
+    /// The last slot.
+    pub until: DateTime<Utc>,
+    /// How many.
+    pub slots: u64,
+    /// The word.
+    pub decided: Decided,
+    /// Why, for people.
+    pub reason: String,
+    /// Whether it fires although it was missed.
+    pub caught_up: bool,
+}
+
+impl Decision {
+    fn one(slot: DateTime<Utc>, decided: Decided, reason: impl Into<String>) -> Self {
+        Self { from: slot, until: slot, slots: 1, decided, reason: reason.into(), caught_up: false }
+    }
+
+    fn of(slots: Slots, decided: Decided, reason: impl Into<String>) -> Self {
+        Self { until: slots.last, slots: slots.count, ..Self::one(slots.first, decided, reason) }
+    }
+
+    /// How late its last slot is.
+    pub fn lateness(&self, now: DateTime<Utc>) -> TimeDelta {
+        now - self.until
+    }
+}
+
+/// Decides every slot in `(watermark, now]`, oldest first, consecutive equal ones in one row.
+pub fn plan(facts: &Facts<'_>) -> Vec<Decision> {
+    let Facts { schedule, watermark, now, .. } = *facts;
+    let on_time_from = watermark.max(now - GRACE - TimeDelta::nanoseconds(1));
+    let on_time = schedule.cron.between(schedule.zone, on_time_from, now, MOST);
+    let (mut decisions, caught_up) = catch_up(facts, on_time_from, on_time.first().copied());
+
+    let mut live = facts.live;
+    let candidates =
+        caught_up.into_iter().map(|slot| (slot, true)).chain(on_time.into_iter().map(|slot| (slot, false)));
+    for (slot, caught_up) in candidates {
+        let decision = match schedule.overlap {
+            Overlap::Skip if live => {
+                let reason = format!("a run of {} was still live, and overlap = \"skip\"", schedule.job);
+                Decision::one(slot, Decided::SkippedOverlap, reason)
+            }
+            Overlap::Skip | Overlap::AllowAll => {
+                live = true;
+                let reason =
+                    if caught_up { format!("caught up, {} late", words(now - slot)) } else { "on time".to_owned() };
+                Decision { caught_up, ..Decision::one(slot, Decided::Fired, reason) }
+            }
+        };
+        add(&mut decisions, decision);
+    }
+    decisions
+}
+
+/// What becomes of the slots in `(watermark, until]`, all of which are late: decisions, and the one that may still
+/// fire.
+fn catch_up(
+    facts: &Facts<'_>,
+    until: DateTime<Utc>,
+    on_time: Option<DateTime<Utc>>,
+) -> (Vec<Decision>, Option<DateTime<Utc>>) {
+    let Facts { schedule, watermark, now, .. } = *facts;
+    let mut decisions = Vec::new();
+    if schedule.catch_up == CatchUp::Skip {
+        let reason = format!("more than {} late, and catch_up = \"skip\"", words(GRACE));
+        let missed = Slots::within(schedule, watermark, until);
+        decisions.extend(missed.map(|slots| Decision::of(slots, Decided::MissedExpired, reason)));
+        return (decisions, None);
+    }
+    let mut from = watermark;
+    if let Some(window) = schedule.catch_up_window
+        && let Ok(age) = TimeDelta::from_std(window.0)
+        && let Some(oldest) = now.checked_sub_signed(age)
+    {
+        let edge = (oldest - TimeDelta::nanoseconds(1)).clamp(watermark, until.max(watermark));
+        let reason = format!("older than catch_up_window = \"{window}\"");
+        let expired = Slots::within(schedule, watermark, edge);
+        decisions.extend(expired.map(|slots| Decision::of(slots, Decided::MissedExpired, reason)));
+        from = edge;
+    }
+    let Some(missed) = Slots::within(schedule, from, until) else { return (decisions, None) };
+    if let Some(stand_in) = on_time {
+        let reason = format!("the slot of {stand_in:?} is on time and stands for it");
+        decisions.push(Decision::of(missed, Decided::Coalesced, reason));
+        return (decisions, None);
+    }
+    let older = Slots::within(schedule, from, missed.last - TimeDelta::nanoseconds(1));
+    let reason = format!("the slot of {:?} is newer and stands for it", missed.last);
+    decisions.extend(older.map(|slots| Decision::of(slots, Decided::Coalesced, reason)));
+    (decisions, Some(missed.last))
+}
+
+/// Appends a decision, or widens the last one when it says the same. What fires stands alone.
+fn add(decisions: &mut Vec<Decision>, next: Decision) {
+    match decisions.last_mut() {
+        Some(last) if last.decided == next.decided && last.reason == next.reason && next.decided != Decided::Fired => {
+            last.until = next.until;
+            last.slots += next.slots;
+        }
+        _ => decisions.push(next),
+    }
+}
+
+/// Consecutive slots of a schedule, never listed: there may be millions.
+#[derive(Debug, Clone, Copy)]
+struct Slots {
+    first: DateTime<Utc>,
+    last: DateTime<Utc>,
+    count: u64,
+}
+
+impl Slots {
+    fn within(schedule: &Schedule, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<Self> {
+        let (cron, zone) = (&schedule.cron, schedule.zone);
+        let first = cron.next(zone, after).filter(|slot| *slot <= until)?;
+        let last = cron.latest(zone, first, until).unwrap_or(first);
+        Some(Self { first, last, count: 1 + cron.count(zone, first, until) })
+    }
+}
+
+/// A length of time in at most two units: `2h 5m`.
+fn words(length: TimeDelta) -> String {
+    let seconds = length.num_seconds().max(0);
+    let parts = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let shown = parts.iter().scan(seconds, |rest, (size, unit)| {
+        let count = *rest / size;
+        *rest %= size;
+        Some((count, unit))
+    });
+    let shown: Vec<_> = shown.skip_while(|(count, _)| *count == 0).take(2).filter(|(count, _)| *count > 0).collect();
+    let shown: Vec<_> = shown.iter().map(|(count, unit)| format!("{count}{unit}")).collect();
+    if shown.is_empty() { "0s".to_owned() } else { shown.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{slots::Cron, span::Span};
+
+    fn schedule(cron: &str) -> Schedule {
+        Schedule {
+            name: "s".into(),
+            job: "j".into(),
+            cron: Cron::parse(cron).expect(cron),
+            cron_text: cron.into(),
+            zone: chrono_tz::UTC,
+            catch_up: CatchUp::Latest,
+            catch_up_window: None,
+            overlap: Overlap::AllowAll,
+            enabled: true,
+            params: Default::default(),
+            then: vec![],
+            file: "schedules/s.toml".into(),
+        }
+    }
+
+    fn at(time: &str) -> DateTime<Utc> {
+        format!("2026-05-04T{time}Z").parse().expect(time)
+    }
+
+    /// The plan as text: `decision first-last xN`.
+    fn planned(schedule: &Schedule, watermark: &str, now: &str, live: bool) -> Vec<String> {
+        let facts = Facts { schedule, watermark: at(watermark), now: at(now), live };
+        let decisions = plan(&facts);
+        let clock = |at: DateTime<Utc>| at.format("%H:%M:%S").to_string();
+        decisions
+            .iter()
+            .map(|d| {
+                let late = if d.caught_up { " caught up" } else { "" };
+                match d.slots {
+                    1 => format!("{}{late} {}", d.decided.word(), clock(d.from)),
+                    n => format!("{}{late} {}-{} x{n}", d.decided.word(), clock(d.from), clock(d.until)),
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_slot_that_is_due_fires_and_one_that_is_not_waits() {
+        let hourly = schedule("0 * * * *");
+        assert_eq!(planned(&hourly, "01:00:00", "01:59:59", false), [""; 0]);
+        assert_eq!(planned(&hourly, "01:00:00", "02:00:00", false), ["fired 02:00:00"]);
+        assert_eq!(planned(&hourly, "01:00:00", "02:01:00", false), ["fired 02:00:00"]);
+        assert_eq!(planned(&hourly, "02:00:00", "02:00:30", false), [""; 0]);
+    }
+
+    #[test]
+    fn of_missed_slots_the_latest_is_caught_up() {
+        let hourly = schedule("0 * * * *");
+        assert_eq!(planned(&hourly, "01:00:00", "02:01:01", false), ["fired caught up 02:00:00"]);
+        let expected = ["coalesced 02:00:00-04:00:00 x3", "fired caught up 05:00:00"];
+        assert_eq!(planned(&hourly, "01:00:00", "05:30:00", false), expected);
+        // One that is on time stands for all that were missed.
+        let expected = ["coalesced 02:00:00-04:00:00 x3", "fired 05:00:00"];
+        assert_eq!(planned(&hourly, "01:00:00", "05:00:10", false), expected);
+    }
+
+    #[test]
+    fn catch_up_skip_lets_missed_slots_go() {
+        let hourly = Schedule { catch_up: CatchUp::Skip, ..schedule("0 * * * *") };
+        assert_eq!(planned(&hourly, "01:00:00", "05:30:00", false), ["missed_expired 02:00:00-05:00:00 x4"]);
+        let expected = ["missed_expired 02:00:00-04:00:00 x3", "fired 05:00:00"];
+        assert_eq!(planned(&hourly, "01:00:00", "05:00:10", false), expected);
+    }
+
+    #[test]
+    fn slots_outside_the_window_are_gone_and_the_rest_is_caught_up() {
+        let window = |text: &str| text.parse::<Span>().ok();
+        let hourly = Schedule { catch_up_window: window("2h"), ..schedule("0 * * * *") };
+        let expected = ["missed_expired 02:00:00-03:00:00 x2", "coalesced 04:00:00", "fired caught up 05:00:00"];
+        assert_eq!(planned(&hourly, "01:00:00", "05:30:00", false), expected);
+        let hourly = Schedule { catch_up_window: window("10m"), ..hourly };
+        assert_eq!(planned(&hourly, "01:00:00", "05:30:00", false), ["missed_expired 02:00:00-05:00:00 x4"]);
+        // A window that is shorter than the grace takes nothing from it.
+        let hourly = Schedule { catch_up_window: window("1s"), ..hourly };
+        assert_eq!(planned(&hourly, "04:30:00", "05:00:30", false), ["fired 05:00:00"]);
+    }
+
+    #[test]
+    fn overlap_skip_fires_nothing_while_a_run_is_live() {
+        let second = Schedule { overlap: Overlap::Skip, ..schedule("* * * * * *") };
+        assert_eq!(planned(&second, "01:00:00", "01:00:03", true), ["skipped_overlap 01:00:01-01:00:03 x3"]);
+        let expected = ["fired 01:00:01", "skipped_overlap 01:00:02-01:00:03 x2"];
+        assert_eq!(planned(&second, "01:00:00", "01:00:03", false), expected);
+        let hourly = Schedule { overlap: Overlap::Skip, ..schedule("0 * * * *") };
+        assert_eq!(planned(&hourly, "01:00:00", "02:30:00", true), ["skipped_overlap 02:00:00"]);
+    }
+
+    #[test]
+    fn allow_all_fires_every_slot_that_is_on_time() {
+        let second = schedule("* * * * * *");
+        assert_eq!(planned(&second, "01:00:00", "01:00:02", true), ["fired 01:00:01", "fired 01:00:02"]);
+    }
+
+    #[test]
+    fn a_year_of_seconds_is_one_row_and_takes_no_time() {
+        let second = Schedule { overlap: Overlap::Skip, ..schedule("* * * * * *") };
+        let watermark = at("00:00:00") - TimeDelta::days(365);
+        let decisions = plan(&Facts { schedule: &second, watermark, now: at("00:00:00"), live: false });
+        let rows: Vec<_> = decisions.iter().map(|d| (d.decided, d.slots)).collect();
+        let expected = [(Decided::Coalesced, 365 * 86_400 - 61), (Decided::Fired, 1), (Decided::SkippedOverlap, 60)];
+        assert_eq!(rows, expected);
+    }
+
+    #[test]
+    fn decisions_cover_every_slot_once_and_in_order() {
+        for cron in ["*/20 * * * * *", "* * * * *", "7 3-9/2 * * *", "0 0 * * *"] {
+            for (overlap, catch_up) in [(Overlap::Skip, CatchUp::Latest), (Overlap::AllowAll, CatchUp::Skip)] {
+                for live in [true, false] {
+                    let schedule = Schedule { overlap, catch_up, ..schedule(cron) };
+                    let (watermark, now) = (at("01:00:20"), at("09:07:40"));
+                    let decisions = plan(&Facts { schedule: &schedule, watermark, now, live });
+                    let due = schedule.cron.between(schedule.zone, watermark, now, usize::MAX);
+                    assert_eq!(decisions.iter().map(|d| d.slots).sum::<u64>(), due.len() as u64, "{cron}");
+                    assert_eq!(decisions.first().map(|d| d.from), due.first().copied(), "{cron}");
+                    assert_eq!(decisions.last().map(|d| d.until), due.last().copied(), "{cron}");
+                    assert!(decisions.windows(2).all(|pair| pair[0].until < pair[1].from), "{cron} {decisions:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_are_said_in_two_units() {
+        assert_eq!(words(TimeDelta::seconds(60)), "1m");
+        assert_eq!(words(TimeDelta::seconds(7_505)), "2h 5m");
+        assert_eq!(words(TimeDelta::seconds(86_401)), "1d");
+        assert_eq!(words(TimeDelta::milliseconds(300)), "0s");
+    }
+}
