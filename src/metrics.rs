@@ -24,6 +24,10 @@ pub const QUEUE_DEPTH: &str = "sexton_queue_depth";
 pub const QUEUE_OLDEST: &str = "sexton_queue_oldest_seconds";
 /// Slots decided, by `decision`.
 pub const SLOTS: &str = "sexton_slots_total";
+/// When a schedule is due next, in seconds since 1970, by `schedule`.
+pub const NEXT_SLOT: &str = "sexton_schedule_next_run_timestamp_seconds";
+/// When this process last looked at every schedule without an error, in seconds since 1970.
+pub const PLANNED: &str = "sexton_planner_last_tick_timestamp_seconds";
 /// Messages handed to channels, by `channel` and `outcome`.
 pub const ALERTS: &str = "sexton_alerts_total";
 /// When a job last succeeded, in seconds since 1970, by `job`.
@@ -64,17 +68,11 @@ fn describe() {
     describe_gauge!(QUEUE_DEPTH, "Live runs");
     describe_gauge!(QUEUE_OLDEST, "Seconds that the oldest ready run has been due");
     describe_counter!(SLOTS, "Slots decided");
+    describe_gauge!(NEXT_SLOT, "When a schedule is due next, in seconds since 1970");
+    describe_gauge!(PLANNED, "When every schedule was last looked at without an error, in seconds since 1970");
     describe_counter!(ALERTS, "Messages handed to channels");
     describe_gauge!(LAST_SUCCESS, "When a job last succeeded, in seconds since 1970");
     describe_gauge!(FILES_GOOD, "1 while the files on disk are good and in use");
     describe_gauge!(BUILD, "The version of this binary");
     metrics::gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
-/// Counter, by `decision`: slots that this process decided.
-pub const SLOTS: &str = "sexton_slots_total";
-/// Gauge, by `schedule`: when it is due next, in seconds since 1970.
-pub const NEXT_SLOT: &str = "sexton_schedule_next_run_timestamp_seconds";
-/// Gauge: when this process last looked at every schedule without an error, in seconds since 1970.
-pub const PLANNED: &str = "sexton_planner_last_tick_timestamp_seconds";
-/// Gauge: 1 when the files were good the last time that this process read them, else 0.
-pub const RELOADED: &str = "sexton_config_last_reload_successful";

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::{
     catalog::{Catalog, Files, Names, Problem},
     ledger::{self, Entry, Revision},
-    metrics::RELOADED,
+    metrics::FILES_GOOD,
     outbox::{self, Fact, What},
     planner,
     queue::{self, EnqueueError},
@@ -127,7 +127,11 @@ pub async fn reload(pool: &PgPool, source: &Source, occasion: Occasion, by: &str
         }
     };
     let reloaded = tokio::time::timeout(PATIENCE, work).await.map_err(|_| ReloadError::Silent(PATIENCE))?;
-    metrics::gauge!(RELOADED).set(if matches!(reloaded, Ok(Reloaded::Kept { .. })) { 0.0 } else { 1.0 });
+    metrics::gauge!(FILES_GOOD).set(if matches!(reloaded, Ok(Reloaded::Applied { .. } | Reloaded::Unchanged { .. })) {
+        1.0
+    } else {
+        0.0
+    });
     reloaded
 }
 
