@@ -75,6 +75,46 @@ impl<'a> Doc<'a> {
         }
     }
 
+    /// A whole table as a `T`. Serde stops at the first error; the entry that it stopped at is set aside and the rest
+    /// is read again, so that people see all of them at once. The flag says whether nothing was set aside.
+    pub(super) fn whole_table<'i, T>(
+        &mut self,
+        name: &str,
+        at: Range<usize>,
+        header: Range<usize>,
+        table: &DeTable<'i>,
+        read: impl Fn(ValueDeserializer<'i>) -> Result<T, toml::de::Error>,
+    ) -> (Option<T>, bool) {
+        let mut rest = table.clone();
+        let mut aside: Vec<String> = Vec::new();
+        loop {
+            let node = Node::new(header.clone(), DeValue::Table(rest.clone()));
+            let error = match read(ValueDeserializer::from(node)) {
+                Ok(value) => return (Some(value), aside.is_empty()),
+                Err(error) => error,
+            };
+            let said = Said::new(error.message());
+            let span = error.span().filter(|span| *span != header);
+            match (said.missing, span.as_ref().and_then(|span| entry_at(&rest, span))) {
+                (Some(missing), None) => {
+                    if !aside.contains(&missing) {
+                        self.error(at, format!("{name} needs `{missing}`"), said.help);
+                    }
+                    return (None, false);
+                }
+                (_, Some(entry)) => {
+                    self.error(span.unwrap_or_else(|| at.clone()), said.message, said.help);
+                    rest.remove(entry.as_str());
+                    aside.push(entry);
+                }
+                (None, None) => {
+                    self.error(at, format!("{name}: {}", said.message), said.help);
+                    return (None, false);
+                }
+            }
+        }
+    }
+
     /// A value as a table.
     pub(super) fn table<'n, 'i>(&mut self, node: &'n Node<'i>, example: &str) -> Option<&'n DeTable<'i>> {
         let table = node.get_ref().as_table();
@@ -94,13 +134,41 @@ impl<'a> Doc<'a> {
     }
 }
 
+/// The entry that a span lies in.
+fn entry_at(table: &DeTable<'_>, span: &Range<usize>) -> Option<String> {
+    let within = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
+    fn parts<'n, 'i>(node: &'n Node<'i>) -> Vec<&'n DeTable<'i>> {
+        match node.get_ref() {
+            DeValue::Table(inner) => vec![inner],
+            DeValue::Array(items) => items.iter().flat_map(parts).collect(),
+            _ => Vec::new(),
+        }
+    }
+    // A table's own span is its header's alone, so what lies under the header is looked at too.
+    let nested = |node: &Node<'_>| parts(node).iter().any(|inner| entry_at(inner, span).is_some());
+    table
+        .iter()
+        .find(|(key, node)| within(key.span()) || within(node.span()) || nested(node))
+        .map(|(key, _)| key.get_ref().to_string())
+}
+
+/// Where the value of a dotted key is.
+pub(super) fn place(table: &DeTable<'_>, dotted: &str) -> Option<Range<usize>> {
+    if let Some(node) = table.get(dotted) {
+        return Some(node.span());
+    }
+    let (first, rest) = dotted.split_once('.')?;
+    let node = table.get(first)?;
+    node.get_ref().as_table().and_then(|inner| place(inner, rest)).or(Some(node.span()))
+}
+
 /// `did you mean …?`, where one of `known` is near.
 pub(super) fn suggest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
     let lower = name.to_lowercase();
     known
         .into_iter()
-        .map(|known| (strsim::jaro_winkler(&known.to_lowercase(), &lower), known))
-        .filter(|(score, _)| *score > 0.84)
+        .map(|known| (strsim::normalized_damerau_levenshtein(&known.to_lowercase(), &lower), known))
+        .filter(|(score, _)| *score > 0.6)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, known)| format!("did you mean `{known}`?"))
 }

@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, ops::Range};
 
 use serde::Deserialize;
 use serde_json::Value;
-use toml::de::{DeTable, DeValue, ValueDeserializer};
+use toml::de::{DeTable, DeValue};
 
 use super::{
     Param,
-    doc::{self, Doc, Key, Node, Said},
+    doc::{self, Doc, Key, Node},
     mention::{Mention, What},
     params::{self, Declared},
 };
@@ -254,63 +254,29 @@ fn set<'i>(table: &mut DeTable<'i>, name: &str, key: &Key<'i>, value: &Node<'i>)
     }
 }
 
-/// Has the kind read its table. Serde stops at the first error; the entry that it stopped at is set aside and the
-/// rest is read again, so that people see all of them at once.
+/// Has the kind read its table.
 fn inspect(doc: &mut Doc<'_>, key: &Key<'_>, header: Range<usize>, table: &DeTable<'_>, kind: &Entry) -> Inspection {
-    let mut rest = table.clone();
-    let mut aside: Vec<String> = Vec::new();
-    loop {
-        let node = Node::new(header.clone(), DeValue::Table(rest.clone()));
-        let error = match (kind.inspect)(ValueDeserializer::from(node)) {
-            Ok(inspection) => {
-                // What was set aside may be what a finding misses.
-                if aside.is_empty() {
-                    findings(doc, key, table, &inspection);
-                }
-                return inspection;
-            }
-            Err(error) => error,
-        };
-        let said = Said::new(error.message());
-        let whole = header.clone();
-        let span = error.span().filter(|span| *span != whole);
-        let at = span.clone().and_then(|span| entry_at(&rest, &span));
-        match (&said.missing, at) {
-            (Some(missing), None) => {
-                if !aside.contains(missing) {
-                    doc.error(key.span(), format!("[{}] needs `{missing}`", kind.name), said.help);
-                }
-                return Inspection::default();
-            }
-            (_, Some(name)) => {
-                doc.error(span.unwrap_or_else(|| key.span()), said.message, said.help);
-                rest.remove(name.as_str());
-                aside.push(name);
-            }
-            (None, None) => {
-                doc.error(key.span(), format!("[{}]: {}", kind.name, said.message), said.help);
-                return Inspection::default();
-            }
-        }
+    let (inspection, whole) = doc.whole_table(&format!("[{}]", kind.name), key.span(), header, table, kind.inspect);
+    let inspection = inspection.unwrap_or_else(|| Inspection { uses: written_uses(table), findings: Vec::new() });
+    if whole {
+        findings(doc, key, table, &inspection);
     }
+    inspection
 }
 
-/// The entry that a span lies in.
-fn entry_at(table: &DeTable<'_>, span: &Range<usize>) -> Option<String> {
-    let within = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
-    let nested = |node: &Node<'_>| match node.get_ref() {
-        DeValue::Table(inner) => entry_at(inner, span).is_some(),
-        _ => false,
-    };
-    table
-        .iter()
-        .find(|(key, node)| within(key.span()) || within(node.span()) || nested(node))
-        .map(|(key, _)| key.get_ref().to_string())
+/// What a table that could not be read refers to, by the usual keys.
+fn written_uses(table: &DeTable<'_>) -> kinds::Uses {
+    let text = |what: What| Some(table.get(what.key())?.get_ref().as_str()?.to_owned());
+    kinds::Uses {
+        targets: text(What::Target).into_iter().collect(),
+        vaults: text(What::Vault).into_iter().collect(),
+        dataset: text(What::Dataset),
+    }
 }
 
 fn findings(doc: &mut Doc<'_>, key: &Key<'_>, table: &DeTable<'_>, inspection: &Inspection) {
     for finding in &inspection.findings {
-        let at = place(table, &finding.key).unwrap_or_else(|| key.span());
+        let at = doc::place(table, &finding.key).unwrap_or_else(|| key.span());
         let message = finding.message.clone();
         if finding.warning {
             doc.warning(at, message, finding.help.clone());
@@ -320,16 +286,6 @@ fn findings(doc: &mut Doc<'_>, key: &Key<'_>, table: &DeTable<'_>, inspection: &
     }
 }
 
-/// Where the value of a dotted key is.
-fn place(table: &DeTable<'_>, dotted: &str) -> Option<Range<usize>> {
-    if let Some(node) = table.get(dotted) {
-        return Some(node.span());
-    }
-    let (first, rest) = dotted.split_once('.')?;
-    let node = table.get(first)?;
-    node.get_ref().as_table().and_then(|inner| place(inner, rest)).or(Some(node.span()))
-}
-
 /// Notes where the kind's table names a target, a vault or a data set.
 fn mention(inspection: &Inspection, table: &DeTable<'_>, key: &Key<'_>, doc: &Doc<'_>, mentions: &mut Vec<Mention>) {
     let uses = &inspection.uses;
@@ -337,7 +293,7 @@ fn mention(inspection: &Inspection, table: &DeTable<'_>, key: &Key<'_>, doc: &Do
         .chain(uses.vaults.iter().map(|name| (What::Vault, name)))
         .chain(uses.dataset.iter().map(|name| (What::Dataset, name)));
     for (what, name) in all {
-        let at = place(table, what.key())
+        let at = doc::place(table, what.key())
             .filter(|_| table.get(what.key()).is_some_and(|n| n.get_ref().as_str() == Some(name)));
         let at = at.or_else(|| text_at(table, name)).unwrap_or_else(|| key.span());
         mentions.push(Mention::new(doc, what, name, at));

@@ -13,6 +13,8 @@ mod params;
 mod problem;
 mod resolve;
 mod schedule;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,6 +22,7 @@ use std::{
     path::Path,
 };
 
+use serde::Deserialize;
 use serde_json::Value;
 
 pub use files::Files;
@@ -30,6 +33,7 @@ pub use problem::{Problem, Severity};
 pub use resolve::ParamProblem;
 pub use schedule::{CatchUp, Overlap, Schedule};
 
+use crate::dataset::Definition;
 use doc::Doc;
 use mention::Mention;
 
@@ -55,16 +59,23 @@ pub struct Parsed {
     pub problems: Vec<Problem>,
 }
 
+impl Parsed {
+    /// Adds what was found later; an error takes the catalog away.
+    pub fn add(&mut self, problems: Vec<Problem>) {
+        if problems.iter().any(Problem::is_error) {
+            self.catalog = None;
+        }
+        self.problems.extend(problems);
+        sort(&mut self.problems);
+    }
+}
+
 impl Catalog {
     /// Reads the two folders and parses what is there.
     pub fn read(jobs: &Path, schedules: &Path) -> (Files, Parsed) {
         let (files, problems) = Files::read(jobs, schedules);
         let mut parsed = Self::parse(&files);
-        if problems.iter().any(Problem::is_error) {
-            parsed.catalog = None;
-        }
-        parsed.problems.splice(0..0, problems);
-        sort(&mut parsed.problems);
+        parsed.add(problems);
         (files, parsed)
     }
 
@@ -79,8 +90,8 @@ impl Catalog {
             if let Some(name) = stem(path, "jobs/datasets/") {
                 datasets.insert(name);
                 name_of(&mut doc, name, "data set");
-                if let Some(table) = doc.parse() {
-                    catalog.datasets.insert(name.to_owned(), Value::Object(doc::table_json(&table)));
+                if let Some(definition) = dataset(&mut doc) {
+                    catalog.datasets.insert(name.to_owned(), definition);
                 }
             } else if let Some(name) = stem(path, "jobs/") {
                 named.insert(name.to_owned());
@@ -146,6 +157,19 @@ fn name_at(doc: &mut Doc<'_>, name: &str, what: &str, at: Range<usize>) {
         let help = "use letters, digits, `-` and `_`, at most 100 of them";
         doc.error(at, format!("`{name}` cannot be the name of a {what}"), Some(help.into()));
     }
+}
+
+/// Reads a data set's file.
+fn dataset(doc: &mut Doc<'_>) -> Option<Value> {
+    let table = doc.parse()?;
+    let (definition, whole) =
+        doc.whole_table("the data set", 0..0, 0..doc.text.len(), &table, |table| Definition::deserialize(table));
+    if whole {
+        for problem in definition.iter().flat_map(Definition::problems) {
+            doc.error(doc::place(&table, problem.key).unwrap_or(0..0), problem.message, None);
+        }
+    }
+    Some(Value::Object(doc::table_json(&table)))
 }
 
 /// Two files that are one on some file systems.

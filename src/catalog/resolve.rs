@@ -154,7 +154,7 @@ fn refusals(job: &Job, table: &Value) -> Vec<ParamProblem> {
             .findings
             .into_iter()
             .filter(|finding| !finding.warning)
-            .map(|finding| problem(Some(&finding.key), format!("`{}` {}", finding.key, finding.message), finding.help))
+            .map(|finding| problem(Some(&finding.key), format!("{}: {}", finding.key, finding.message), finding.help))
             .collect(),
         Err(error) => {
             let said = doc::Said::new(error.message());

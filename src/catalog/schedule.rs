@@ -138,6 +138,11 @@ fn entry(
     let chain: Vec<&str> = job.iter().chain(&then).map(|(name, _)| name.as_str()).collect();
     let params = table.get("params").map(|node| values(doc, node, &chain, known)).unwrap_or_default();
     all_given(doc, node, table, &chain, known);
+    // Everything is read before the first `?`, so that every problem is told.
+    let catch_up = table.get("catch_up").map_or(Some(CatchUp::default()), |node| doc.read(node));
+    let catch_up_window = table.get("catch_up_window").map_or(Some(None), |node| doc.read(node).map(Some));
+    let overlap = table.get("overlap").map_or(Some(Overlap::default()), |node| doc.read(node));
+    let enabled = table.get("enabled").map_or(Some(true), |node| doc.read(node));
     let (cron_text, cron) = cron?;
     Some(Schedule {
         name: name?.0,
@@ -145,10 +150,10 @@ fn entry(
         cron,
         cron_text,
         zone: zone?,
-        catch_up: table.get("catch_up").map_or(Some(CatchUp::default()), |node| doc.read(node))?,
-        catch_up_window: table.get("catch_up_window").and_then(|node| doc.read(node)),
-        overlap: table.get("overlap").map_or(Some(Overlap::default()), |node| doc.read(node))?,
-        enabled: table.get("enabled").map_or(Some(true), |node| doc.read(node))?,
+        catch_up: catch_up?,
+        catch_up_window: catch_up_window?,
+        overlap: overlap?,
+        enabled: enabled?,
         params,
         then: then.into_iter().map(|(name, _)| name).collect(),
         file: doc.file.to_owned(),
@@ -203,8 +208,7 @@ fn cron(doc: &mut Doc<'_>, entry: &Node<'_>, table: &DeTable<'_>, zone: Tz) -> O
             None
         }
         Err(error) => {
-            let help = "write minute, hour, day, month and weekday: \"0 3 * * 0\" is Sundays at 03:00";
-            doc.error(at.span(), error.to_string(), Some(help.into()));
+            doc.error(at.span(), error.to_string(), None);
             None
         }
     }

@@ -1,1 +1,4 @@
 //! The command line: parses and asks.
+
+pub mod check;
+pub mod next;

@@ -80,6 +80,7 @@ pub(super) fn load(
     };
     let root = Table { path: String::new(), entries: merged.into_iter().collect(), known: Vec::new(), written: true };
     let settings = shape::settings(&mut reader, root, path.clone());
+    reader.problems.sort_by_key(|problem| problem.line);
     if reader.problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems: reader.problems }) }
 }
 
@@ -197,8 +198,8 @@ impl Reader<'_> {
             let near = table
                 .known
                 .iter()
-                .map(|known| (strsim::jaro_winkler(known, name), known))
-                .filter(|(score, _)| *score > 0.8)
+                .map(|known| (strsim::normalized_damerau_levenshtein(known, name), known))
+                .filter(|(score, _)| *score > 0.6)
                 .max_by(|a, b| a.0.total_cmp(&b.0));
             let help = match near {
                 Some((_, known)) => format!("did you mean `{known}`?"),
@@ -446,6 +447,25 @@ format = "xml"
 "#;
         let told = with(text, &[("SEXTON_WORKER__SLOTS", "many")], &[]).expect_err("problems");
         assert!(!told.contains("s3cret"), "{told}");
-        insta::assert_snapshot!(told, @"");
+        insta::assert_snapshot!(told, @r#"
+            SEXTON_WORKER__SLOTS: worker.slots: must be a whole number from 1 to 1000
+            sexton.toml:1: database: `url` and `url_file` are both set
+              help: keep one of them
+            sexton.toml:4: targets.collector: `url` is missing
+              help: set `url`, or `url_file` to a file that holds it, or put it into $CREDENTIALS_DIRECTORY/targets.collector.url
+            sexton.toml:5: targets.collector.ulr: is not a setting
+              help: did you mean `url`?
+            sexton.toml:6: vaults.main: must have exactly one of `s3` and `dir`
+              help: write s3 = { bucket = "…" } or dir = "/path"
+            sexton.toml:7: channels.ops: must have exactly one of `slack`, `email`, `webhook` and `log`
+              help: give each receiver a channel of its own; a job's `alert` can name several
+            sexton.toml:8: channels.ops.slack.webhook_url_file: absent cannot be read: No such file or directory (os error 2)
+              help: write the secret into that file and let the daemon's user read it
+            sexton.toml:11: alerts.remind: `4 hours` is not a length of time (write a whole number and `ms`, `s`, `m`, `h` or `d`: `500ms`, `15m`, `365d`)
+            sexton.toml:12: alerts.default: names the channel `opps`, which is not defined
+              help: there are: ops
+            sexton.toml:14: log.format: must be `text` or `json`
+              help: write format = "text"
+        "#);
     }
 }

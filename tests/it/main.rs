@@ -6,6 +6,7 @@ mod support;
 mod bench;
 mod data;
 mod embedded;
+mod files;
 mod outbox;
 mod queue;
 mod tidy;

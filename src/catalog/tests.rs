@@ -1,0 +1,585 @@
+//! Claims about sets of files: what they give, and what is told of broken ones.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde_json::{Value, json};
+
+use super::{Catalog, CatchUp, Files, Names, Overlap, Parsed};
+use crate::span::Span;
+
+const ARCHIVE: &str = r#"
+timeout = "1h"
+alert = ["ops"]
+[params]
+dry_run = { type = "boolean", default = true }
+"batch.rows" = { type = "integer", default = 100, min = 1, max = 5000 }
+older_than = { type = "duration", default = "365d", min = "30d" }
+[archive]
+target = "collector"
+dataset = "things"
+batch = { target = "250ms" }
+"#;
+
+const CLEANUP: &str = r#"
+[params]
+dry_run = { type = "boolean", default = true }
+[cleanup]
+target = "collector"
+dataset = "things"
+older_than = "730d"
+disposal = "delete"
+"#;
+
+const DATASET: &str = r#"
+table = "public.things"
+key = ["id"]
+age = "made_at"
+archive = { suffix = "_archive" }
+"#;
+
+const WEEKLY: &str = r#"
+[[at]]
+name = "weekly"
+cron = "0 3 * * 0"
+zone = "Europe/Berlin"
+job = "archive"
+then = ["cleanup"]
+params = { dry_run = false, older_than = "400d" }
+"#;
+
+fn files(extra: &[(&str, &str)]) -> Files {
+    let good = [
+        ("jobs/archive.toml", ARCHIVE),
+        ("jobs/cleanup.toml", CLEANUP),
+        ("jobs/datasets/things.toml", DATASET),
+        ("schedules/weekly.toml", WEEKLY),
+    ];
+    good.into_iter().chain(extra.iter().copied()).collect()
+}
+
+fn shipped() -> Files {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (files, problems) = Files::read(&here.join("jobs"), &here.join("schedules"));
+    assert_eq!(problems, []);
+    files
+}
+
+fn told(files: &Files) -> String {
+    let Parsed { problems, .. } = Catalog::parse(files);
+    problems.iter().map(|problem| problem.render(files, false)).collect::<Vec<_>>().join("\n\n")
+}
+
+fn catalog(files: &Files) -> Catalog {
+    Catalog::parse(files).catalog.unwrap_or_else(|| panic!("{}", told(files)))
+}
+
+fn params(of: Value) -> BTreeMap<String, Value> {
+    serde_json::from_value(of).expect("an object")
+}
+
+#[test]
+fn a_schedule_gives_a_run_with_all_that_follows_it() {
+    let catalog = catalog(&files(&[]));
+    let weekly = catalog.schedule("weekly").expect("the schedule");
+    assert_eq!((weekly.catch_up, weekly.overlap, weekly.enabled), (CatchUp::Latest, Overlap::Skip, true));
+    let spec = catalog.spec_for(weekly).expect("a spec");
+    assert_eq!(spec.timeout, Some(Span::seconds(3600)));
+    assert_eq!(spec.table["older_than"], "400d");
+    assert_eq!(spec.table["batch"], json!({ "target": "250ms", "rows": 100 }));
+    assert_eq!(spec.dataset.expect("its data set")["table"], "public.things");
+    // The parameter that both declare is inherited; the one that only the first declares is not.
+    assert_eq!(spec.then.len(), 1);
+    assert_eq!(spec.then[0].table["dry_run"], false);
+    assert_eq!(spec.then[0].table["older_than"], "730d");
+    assert_eq!(spec.then[0].params, params(json!({ "dry_run": false })));
+}
+
+#[test]
+fn a_trigger_may_set_what_the_job_declares_and_nothing_else() {
+    let catalog = catalog(&files(&[])).with_default_alert(vec!["all".into()]);
+    let spec = catalog.resolve("archive", &params(json!({ "dry_run": "false", "batch.rows": "7" }))).expect("a spec");
+    assert_eq!((&spec.table["dry_run"], &spec.table["batch"]["rows"]), (&json!(false), &json!(7)));
+    assert_eq!(spec.alert, ["ops"]);
+    assert_eq!(catalog.resolve("cleanup", &BTreeMap::new()).expect("a spec").alert, ["all"]);
+
+    let refused = |job: &str, set: Value| {
+        let problems = catalog.resolve(job, &params(set)).expect_err("refused");
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(
+        refused("archive", json!({ "dry_runn": true, "target": "other", "batch.rows": 9000, "older_than": "3d" })),
+        @r#"
+        `batch.rows` must be at most 5000, not 9000
+        `archive` has no parameter `dry_runn` (did you mean `dry_run`? what may be set: batch.rows, dry_run, older_than)
+        `older_than` must be at least 30d, not 3d
+        `archive` has no parameter `target` (what may be set: batch.rows, dry_run, older_than)
+    "#
+    );
+    insta::assert_snapshot!(refused("archve", json!({})), @"there is no job `archve` (did you mean `archive`?)");
+}
+
+#[test]
+fn what_the_kind_refuses_is_refused_before_a_run_is_made() {
+    let loose = ARCHIVE.replace(", min = \"30d\"", "");
+    let catalog = catalog(&files(&[("jobs/archive.toml", &loose)]));
+    let problems = catalog.resolve("archive", &params(json!({ "older_than": "1h" }))).expect_err("refused");
+    assert_eq!(problems[0].param.as_deref(), Some("older_than"), "{problems:?}");
+}
+
+#[test]
+fn a_set_of_files_has_one_digest_and_another_set_has_another() {
+    let one = files(&[]);
+    assert_eq!(one.digest(), files(&[]).digest());
+    assert_eq!(one.digest().len(), 64);
+    assert_ne!(one.digest(), files(&[("jobs/archive.toml", CLEANUP)]).digest());
+}
+
+#[test]
+fn everything_that_is_wrong_in_a_job_is_told_at_once() {
+    let broken = r#"
+abuot = "x"
+timeout = "soon"
+priority = 1.5
+retry = { attempts = 0 }
+expect = { bytes = "many" }
+alert = "ops"
+on_breach = "cry"
+[params]
+dry_run = { type = "boolean", default = "yes" }
+rows = { type = "integer", default = 3, min = 5 }
+reason = { default = "x" }
+max_rows = { type = "integer", default = 5 }
+[archive]
+tagret = "collector"
+dataset = "thinsg"
+older_than = "365"
+max_rows = 4
+[cleanup]
+"#;
+    insta::assert_snapshot!(told(&files(&[("jobs/broken.toml", broken)])), @r#"
+        error: `abuot` is not a key of a job
+         --> jobs/broken.toml:2:1
+          |
+        2 | abuot = "x"
+          | ^^^^^
+          |
+          = help: did you mean `about`?
+
+        error: `soon` is not a length of time (write a whole number and `ms`, `s`, `m`, `h` or `d`: `500ms`, `15m`, `365d`)
+         --> jobs/broken.toml:3:11
+          |
+        3 | timeout = "soon"
+          |           ^^^^^^
+
+        error: this is a floating point `1.5`, but it must be i16
+         --> jobs/broken.toml:4:12
+          |
+        4 | priority = 1.5
+          |            ^^^
+
+        error: `attempts` counts the first one, so it is at least 1
+         --> jobs/broken.toml:5:22
+          |
+        5 | retry = { attempts = 0 }
+          |                      ^
+          |
+          = help: write retry = { attempts = 3, first = "1m", most = "15m" }
+
+        error: `many` is not a threshold (write a comparison and a number, size or time: `">= 1 MiB"`, `"< 30m"`, `"<= 100"`)
+         --> jobs/broken.toml:6:20
+          |
+        6 | expect = { bytes = "many" }
+          |                    ^^^^^^
+
+        error: must be a list of channels
+         --> jobs/broken.toml:7:9
+          |
+        7 | alert = "ops"
+          |         ^^^^^
+          |
+          = help: write alert = ["ops"], the names of channels in sexton.toml; [] for the log only
+
+        error: `cry` is not one of the words that it can be
+         --> jobs/broken.toml:8:13
+          |
+        8 | on_breach = "cry"
+          |             ^^^^^
+          |
+          = help: write one of: tell, fail
+
+        error: must be true or false, not "yes"
+          --> jobs/broken.toml:10:41
+           |
+        10 | dry_run = { type = "boolean", default = "yes" }
+           |                                         ^^^^^
+
+        error: must be at least 5, not 3
+          --> jobs/broken.toml:11:38
+           |
+        11 | rows = { type = "integer", default = 3, min = 5 }
+           |                                      ^
+
+        error: the parameter `reason` has no type
+          --> jobs/broken.toml:12:1
+           |
+        12 | reason = { default = "x" }
+           | ^^^^^^
+           |
+           = help: add type = "boolean", "integer", "number", "text" or "duration"
+
+        error: `max_rows` is set in [archive] too
+          --> jobs/broken.toml:13:1
+           |
+        13 | max_rows = { type = "integer", default = 5 }
+           | ^^^^^^^^
+           |
+           = help: a parameter gets its value from [params] alone: move it there as its `default` and delete it from [archive]
+
+        error: [archive] needs `target`
+          --> jobs/broken.toml:14:2
+           |
+        14 | [archive]
+           |  ^^^^^^^
+
+        error: `tagret` is not a key here
+          --> jobs/broken.toml:15:1
+           |
+        15 | tagret = "collector"
+           | ^^^^^^
+           |
+           = help: did you mean `target`?
+
+        error: there is no data set `thinsg`
+          --> jobs/broken.toml:16:11
+           |
+        16 | dataset = "thinsg"
+           |           ^^^^^^^^
+           |
+           = help: did you mean `things`?
+
+        error: `365` is not a length of time (write a whole number and `ms`, `s`, `m`, `h` or `d`: `500ms`, `15m`, `365d`)
+          --> jobs/broken.toml:17:14
+           |
+        17 | older_than = "365"
+           |              ^^^^^
+
+        error: a second kind, `cleanup`, beside `archive`
+          --> jobs/broken.toml:19:2
+           |
+        19 | [cleanup]
+           |  ^^^^^^^
+           |
+           = help: a job does one thing: make a second file and name it in the schedule's `then`
+    "#);
+}
+
+#[test]
+fn a_job_says_one_thing_to_do() {
+    insta::assert_snapshot!(told(&files(&[
+        ("jobs/Bad name.toml", "[archiv]\n"),
+        ("jobs/nothing.toml", "about = \"x\"\n"),
+        ("jobs/Archive.toml", CLEANUP),
+    ])), @r#"
+        error: `Bad name` cannot be the name of a job
+         --> jobs/Bad name.toml:1:1
+          |
+        1 | [archiv]
+          | ^
+          |
+          = help: use letters, digits, `-` and `_`, at most 100 of them
+
+        error: `archiv` is no kind
+         --> jobs/Bad name.toml:1:2
+          |
+        1 | [archiv]
+          |  ^^^^^^
+          |
+          = help: did you mean `archive`?
+
+        error: differs from jobs/Archive.toml in nothing but upper and lower case
+        --> jobs/archive.toml
+         = help: rename one of them
+
+        error: the job says nothing to do: it has no table named after a kind
+         --> jobs/nothing.toml:1:1
+          |
+        1 | about = "x"
+          | ^
+          |
+          = help: the kinds are: [archive], [cleanup], [validate]
+    "#);
+}
+
+#[test]
+fn everything_that_is_wrong_in_a_schedule_is_told_at_once() {
+    let broken = r#"
+every = 1
+[[at]]
+name = "weekly"
+cron = "0 3 * *"
+zone = "Europe/Berln"
+job = "archve"
+then = ["cleanup", "nothing"]
+catch_up = "lates"
+overlap = "skip"
+colour = "red"
+[[at]]
+name = "never"
+cron = "0 0 30 2 *"
+job = "cleanup"
+then = ["cleanup"]
+params = { dry_runn = false, dry_run = "no" }
+[[at]]
+"#;
+    insta::assert_snapshot!(told(&files(&[("schedules/broken.toml", broken)])), @r#"
+        error: `every` is not a key of a schedule file
+         --> schedules/broken.toml:2:1
+          |
+        2 | every = 1
+          | ^^^^^
+          |
+          = help: write [[at]] with name, cron and job
+
+        error: `0 3 * *` has 4 fields, not 5, 6 or 7; write `minute hour day-of-month month day-of-week`, as in `30 2 * * sun`, with a second before them and a year after them where you need one
+         --> schedules/broken.toml:5:8
+          |
+        5 | cron = "0 3 * *"
+          |        ^^^^^^^^^
+
+        error: there is no time zone `Europe/Berln`
+         --> schedules/broken.toml:6:8
+          |
+        6 | zone = "Europe/Berln"
+          |        ^^^^^^^^^^^^^^
+          |
+          = help: did you mean `Europe/Berlin`?
+
+        error: there is no job `archve`
+         --> schedules/broken.toml:7:7
+          |
+        7 | job = "archve"
+          |       ^^^^^^^^
+          |
+          = help: did you mean `archive`?
+
+        error: there is no job `nothing`
+         --> schedules/broken.toml:8:20
+          |
+        8 | then = ["cleanup", "nothing"]
+          |                    ^^^^^^^^^
+          |
+          = help: make jobs/nothing.toml
+
+        error: `lates` is not one of the words that it can be
+         --> schedules/broken.toml:9:12
+          |
+        9 | catch_up = "lates"
+          |            ^^^^^^^
+          |
+          = help: did you mean `latest`?
+
+        error: `colour` is not a key of a schedule
+          --> schedules/broken.toml:11:1
+           |
+        11 | colour = "red"
+           | ^^^^^^
+           |
+           = help: its keys are: name, job, cron, zone, catch_up, catch_up_window, overlap, enabled, params, then
+
+        error: `0 0 30 2 *` never fires: no year has such a day; write a day that one of its months has; `L` is the last day of any month
+          --> schedules/broken.toml:14:8
+           |
+        14 | cron = "0 0 30 2 *"
+           |        ^^^^^^^^^^^^
+
+        error: `cleanup` would follow itself
+          --> schedules/broken.toml:16:9
+           |
+        16 | then = ["cleanup"]
+           |         ^^^^^^^^^
+           |
+           = help: take it out of `then`
+
+        error: no job of this schedule has a parameter `dry_runn`
+          --> schedules/broken.toml:17:12
+           |
+        17 | params = { dry_runn = false, dry_run = "no" }
+           |            ^^^^^^^^
+           |
+           = help: did you mean `dry_run`?
+
+        error: must be true or false, not "no"
+          --> schedules/broken.toml:17:40
+           |
+        17 | params = { dry_runn = false, dry_run = "no" }
+           |                                        ^^^^
+
+        error: a schedule needs `name`
+          --> schedules/broken.toml:18:1
+           |
+        18 | [[at]]
+           | ^^^^^^
+           |
+           = help: write [[at]] with name, cron and job
+
+        error: a schedule needs `job`
+          --> schedules/broken.toml:18:1
+           |
+        18 | [[at]]
+           | ^^^^^^
+           |
+           = help: write [[at]] with name, cron and job
+
+        error: a schedule needs `cron`
+          --> schedules/broken.toml:18:1
+           |
+        18 | [[at]]
+           | ^^^^^^
+           |
+           = help: write [[at]] with name, cron and job
+
+        error: a second schedule named `weekly`; the first is in schedules/broken.toml
+         --> schedules/weekly.toml:3:8
+          |
+        3 | name = "weekly"
+          |        ^^^^^^^^
+          |
+          = help: give it another name: the name is how its slots are known
+    "#);
+}
+
+#[test]
+fn text_that_is_no_toml_is_told_with_every_place_and_raises_no_false_alarm() {
+    let told = told(&files(&[("jobs/cleanup.toml", "about = \n[cleanup\ntarget = 'x\n")]));
+    insta::assert_snapshot!(told, @r#"
+        error: string values must be quoted, expected literal string
+         --> jobs/cleanup.toml:1:9
+          |
+        1 | about = 
+          |         ^
+
+        error: unclosed table, expected `]`
+         --> jobs/cleanup.toml:2:9
+          |
+        2 | [cleanup
+          |         ^
+    "#);
+}
+
+#[test]
+fn a_data_set_is_checked_too() {
+    insta::assert_snapshot!(told(&files(&[
+        ("jobs/datasets/things.toml", "tabel = \"x\"\nkey = []\nage = \"\"\narchive = { suffix = \"_a\" }\n"),
+        ("jobs/datasets/others.toml", "table = \"x\"\nkey = []\nage = \"\"\narchive = { suffix = \"_a\" }\n"),
+    ])), @r#"
+        error: a row must be named by at least one column; list the primary key's
+         --> jobs/datasets/others.toml:2:7
+          |
+        2 | key = []
+          |       ^^
+
+        error: no column is named; name the one that tells how old a row is
+         --> jobs/datasets/others.toml:3:7
+          |
+        3 | age = ""
+          |       ^^
+
+        error: `tabel` is not a key here
+         --> jobs/datasets/things.toml:1:1
+          |
+        1 | tabel = "x"
+          | ^^^^^
+          |
+          = help: did you mean `table`?
+
+        error: the data set needs `table`
+         --> jobs/datasets/things.toml:1:1
+          |
+        1 | tabel = "x"
+          | ^
+    "#);
+}
+
+#[test]
+fn names_are_held_against_the_settings() {
+    let files = files(&[]);
+    let names = |known: &str| Names {
+        targets: [known.to_owned()].into(),
+        channels: ["opps".to_owned()].into(),
+        ..Names::default()
+    };
+    let problems = catalog(&files).check_names(&names("colector"));
+    let told: Vec<_> = problems.iter().map(|problem| problem.render(&files, false)).collect();
+    insta::assert_snapshot!(told.join("\n\n"), @r#"
+        error: the settings have no channel `ops`
+         --> jobs/archive.toml:3:10
+          |
+        3 | alert = ["ops"]
+          |          ^^^^^
+          |
+          = help: did you mean `opps`?
+
+        error: the settings have no target `collector`
+         --> jobs/archive.toml:9:10
+          |
+        9 | target = "collector"
+          |          ^^^^^^^^^^^
+          |
+          = help: did you mean `colector`?
+
+        warning: nobody is told when this job fails: it has no `alert`, and [alerts] has no default
+        --> jobs/cleanup.toml
+         = help: add alert = ["CHANNEL"] here, or default = ["CHANNEL"] to [alerts] in sexton.toml; alert = [] means the log only
+
+        error: the settings have no target `collector`
+         --> jobs/cleanup.toml:5:10
+          |
+        5 | target = "collector"
+          |          ^^^^^^^^^^^
+          |
+          = help: did you mean `colector`?
+    "#);
+}
+
+#[test]
+fn every_shipped_file_is_without_a_problem() {
+    let files = shipped();
+    assert_eq!(told(&files), "");
+    assert!(files.0.len() >= 9, "{:?}", files.0.keys());
+}
+
+#[test]
+fn the_shipped_schedules_are_the_documented_ones() {
+    let catalog = catalog(&shipped());
+    let at = |name: &str| {
+        let schedule = catalog.schedule(name).expect("the schedule");
+        (schedule.cron_text.as_str(), schedule.zone.name(), schedule.job.as_str())
+    };
+    assert_eq!(at("nightly-backup"), ("0 2 * * *", "UTC", "backup-collector"));
+    assert_eq!(at("daily-validation"), ("0 4 * * *", "UTC", "validate-full"));
+    assert_eq!(at("weekly-data"), ("0 3 * * 0", "UTC", "archive-exceptions"));
+    let weekly = catalog.spec_for(catalog.schedule("weekly-data").expect("the schedule")).expect("a spec");
+    assert_eq!((&weekly.table["older_than"], &weekly.table["dry_run"]), (&json!("365d"), &json!(true)));
+    let then: Vec<_> = weekly.then.iter().map(|spec| spec.job.as_str()).collect();
+    assert_eq!(then, ["cleanup-resolved", "cleanup-old", "validate-full", "analyze"]);
+    assert_eq!(weekly.then[0].table["resolved_for"], "90d");
+    assert_eq!(weekly.then[1].table["older_than"], "730d");
+    assert!(weekly.then[..2].iter().all(|spec| spec.table["dry_run"] == true));
+    let backup = catalog.resolve("backup-collector", &BTreeMap::new()).expect("a spec");
+    assert_eq!(backup.table["keep"]["days"], 30);
+}
+
+/// A half-written file is what a reload in the wrong moment sees.
+#[test]
+fn no_prefix_of_a_file_panics() {
+    let whole = shipped();
+    for (path, text) in whole.0.iter().chain(&files(&[]).0) {
+        // Enough of them: each is a parse of the whole set.
+        let stride = 1 + text.len() / 60;
+        for at in (0..text.len()).step_by(stride).filter(|at| text.is_char_boundary(*at)) {
+            let mut cut = whole.clone();
+            cut.0.insert(path.clone(), text[..at].to_owned());
+            told(&cut);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! `sexton check`: every mistake in the files, before they ship. Needs no database.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+};
+
+use serde_json::json;
+
+use crate::{
+    catalog::{Catalog, Files, Names, Parsed, Problem},
+    settings::{Settings, SettingsError},
+};
+
+/// Arguments of `check`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Args {
+    /// The folder of job files [default: the settings', else ./jobs]
+    #[arg(long, value_name = "DIR")]
+    pub jobs: Option<PathBuf>,
+    /// The folder of schedule files [default: the settings', else ./schedules]
+    #[arg(long, value_name = "DIR")]
+    pub schedules: Option<PathBuf>,
+    /// The settings; without any, names of targets, vaults and channels are not looked up
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What was looked at, and what it told.
+pub(super) struct Looked {
+    pub(super) settings: Result<Option<Settings>, SettingsError>,
+    pub(super) files: Files,
+    pub(super) parsed: Parsed,
+}
+
+/// Checks the files and prints what is wrong.
+///
+/// The number is the exit code: 0 for fine or warnings only, 1 for errors.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn run(args: &Args, out: &mut dyn Write) -> io::Result<u8> {
+    let looked = look(args);
+    let errors = looked.errors();
+    if args.json {
+        let settings = looked.settings.as_ref().err().map(|error| &error.problems);
+        let report = json!({
+            "ok": errors == 0,
+            "errors": errors,
+            "warnings": looked.parsed.problems.len() - looked.file_errors(),
+            "files": looked.files.0.len(),
+            "settings": settings,
+            "problems": looked.parsed.problems,
+        });
+        writeln!(out, "{report:#}")?;
+    } else {
+        looked.print(out)?;
+        writeln!(out, "{}", looked.summary())?;
+    }
+    Ok(u8::from(errors > 0))
+}
+
+/// Reads settings, if there are any, and the files.
+pub(super) fn look(args: &Args) -> Looked {
+    let settings = match Settings::find(args.config.as_deref()) {
+        Some(path) => Settings::without_secrets(Some(&path)).map(Some),
+        None => Ok(None),
+    };
+    let known = settings.as_ref().ok().and_then(Option::as_ref);
+    let folder = |said: &Option<PathBuf>, set: Option<&PathBuf>, usual: &str| {
+        said.clone().or_else(|| set.cloned()).unwrap_or_else(|| PathBuf::from(usual))
+    };
+    let jobs = folder(&args.jobs, known.map(|settings| &settings.files.jobs), "jobs");
+    let schedules = folder(&args.schedules, known.map(|settings| &settings.files.schedules), "schedules");
+    let (files, mut parsed) = Catalog::read(&jobs, &schedules);
+    if let (Some(catalog), Some(settings)) = (&parsed.catalog, known) {
+        let problems = catalog.check_names(&names(settings));
+        parsed.add(problems);
+    }
+    Looked { settings, files, parsed }
+}
+
+/// The names that the settings define.
+pub fn names(settings: &Settings) -> Names {
+    Names {
+        targets: settings.targets.keys().cloned().collect(),
+        vaults: settings.vaults.keys().cloned().collect(),
+        channels: settings.channels.keys().cloned().collect(),
+        default_alert: !settings.alerts.default.is_empty(),
+    }
+}
+
+impl Looked {
+    fn file_errors(&self) -> usize {
+        self.parsed.problems.iter().filter(|problem| problem.is_error()).count()
+    }
+
+    fn errors(&self) -> usize {
+        self.file_errors() + self.settings.as_ref().err().map_or(0, |error| error.problems.len())
+    }
+
+    /// Every problem, for people.
+    pub(super) fn print(&self, out: &mut dyn Write) -> io::Result<()> {
+        let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+        if let Err(error) = &self.settings {
+            writeln!(out, "{error}\n")?;
+        }
+        for problem in &self.parsed.problems {
+            writeln!(out, "{}\n", problem.render(&self.files, colour))?;
+        }
+        Ok(())
+    }
+
+    /// One line about all of it.
+    pub(super) fn summary(&self) -> String {
+        let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        let errors = self.errors();
+        let warnings = self.parsed.problems.len() - self.file_errors();
+        let found = match (errors, warnings) {
+            (0, 0) => "no problems".to_owned(),
+            (0, _) => count(warnings, "warning"),
+            (_, 0) => count(errors, "problem"),
+            _ => format!("{} and {}", count(errors, "problem"), count(warnings, "warning")),
+        };
+        let scope = match &self.settings {
+            Ok(Some(_)) => "",
+            Ok(None) => " (no settings found: names of targets, vaults and channels were not looked up)",
+            Err(_) => " (the settings are broken: names of targets, vaults and channels were not looked up)",
+        };
+        let what = match &self.parsed.catalog {
+            Some(catalog) => format!(
+                "{}, {}, {}",
+                count(catalog.jobs.len(), "job"),
+                count(catalog.schedules.len(), "schedule"),
+                count(catalog.datasets.len(), "data set"),
+            ),
+            None => count(self.files.0.len(), "file"),
+        };
+        format!("{what}: {found}{scope}")
+    }
+}
+
+/// The problems as one text, for logs and errors elsewhere.
+pub fn told(problems: &[Problem], files: &Files) -> String {
+    problems.iter().map(|problem| problem.render(files, false)).collect::<Vec<_>>().join("\n\n")
+}

@@ -1,0 +1,154 @@
+//! `sexton check` and `sexton next`, as people and programs see them.
+
+use std::{fs, path::Path};
+
+use sexton::cli::{check, next};
+
+/// A folder with files in it.
+fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (path, text) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+        fs::write(path, text).expect("written");
+    }
+    folder
+}
+
+const SETTINGS: &str = r#"
+[database]
+url = "postgres://nowhere/sexton"
+[targets.collector]
+url_file = "/not/on/this/machine"
+[channels.ops]
+log = {}
+"#;
+
+const JOB: &str = r#"
+about = "checks"
+alert = ["ops"]
+[validate]
+target = "collector"
+[[validate.check]]
+name = "rows"
+sql = "select 1"
+"#;
+
+const SCHEDULE: &str = "[[at]]\nname = \"daily\"\ncron = \"0 2 * * *\"\nzone = \"Europe/Berlin\"\njob = \"checks\"\n";
+
+fn args(folder: &Path, json: bool) -> check::Args {
+    check::Args { config: Some(folder.join("sexton.toml")), json, ..check::Args::default() }
+}
+
+fn check(folder: &Path, json: bool) -> (u8, String) {
+    let mut out = Vec::new();
+    let code = check::run(&args(folder, json), &mut out).expect("written");
+    let text = String::from_utf8(out).expect("text").replace(&format!("{}/", folder.display()), "");
+    (code, text)
+}
+
+#[test]
+fn good_files_pass_without_a_database_or_a_secret() {
+    let folder = folder(&[
+        ("sexton.toml", SETTINGS.as_bytes()),
+        ("jobs/checks.toml", JOB.as_bytes()),
+        ("schedules/daily.toml", SCHEDULE.as_bytes()),
+    ]);
+    assert_eq!(check(folder.path(), false), (0, "1 job, 1 schedule, 0 data sets: no problems\n".to_owned()));
+}
+
+#[test]
+fn a_warning_does_not_fail_the_check() {
+    let quiet = JOB.replace("alert = [\"ops\"]\n", "");
+    let folder = folder(&[
+        ("sexton.toml", SETTINGS.as_bytes()),
+        ("jobs/checks.toml", quiet.as_bytes()),
+        ("schedules/daily.toml", SCHEDULE.as_bytes()),
+    ]);
+    let (code, told) = check(folder.path(), false);
+    assert_eq!(code, 0);
+    insta::assert_snapshot!(told, @"");
+}
+
+fn broken() -> tempfile::TempDir {
+    let job = JOB.replace("target =", "tagret =").replace("sql =", "sqll =").replace("\"ops\"", "\"opps\", 3");
+    let schedule = SCHEDULE.replace("checks", "cheks").replace("0 2 * * *", "0 25 * * *");
+    folder(&[
+        ("sexton.toml", SETTINGS.replace("log = {}", "").as_bytes()),
+        ("jobs/checks.toml", job.as_bytes()),
+        ("jobs/half.toml", b"about = \"unfinished"),
+        ("jobs/latin.toml", b"about = \"caf\xe9\"\n"),
+        ("jobs/more/deep.toml", b""),
+        ("schedules/daily.toml", schedule.as_bytes()),
+        ("schedules/bom.toml", b"\xEF\xBB\xBF"),
+        ("schedules/.half-written.toml", b"not read"),
+        ("schedules/notes.txt", b"not read"),
+    ])
+}
+
+#[test]
+fn a_broken_set_of_files_is_told_whole() {
+    let (code, told) = check(broken().path(), false);
+    assert_eq!(code, 1);
+    insta::assert_snapshot!(told, @"");
+}
+
+#[test]
+fn the_same_is_told_to_programs() {
+    let (code, told) = check(broken().path(), true);
+    assert_eq!(code, 1);
+    let report: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(report["ok"], false);
+    let problems = report["problems"].as_array().expect("a list");
+    let settings = report["settings"].as_array().expect("a list");
+    assert_eq!(report["errors"], problems.len() + settings.len());
+    let places: Vec<_> = problems.iter().map(|p| format!("{}:{}:{}", p["file"], p["line"], p["column"])).collect();
+    insta::assert_snapshot!(places.join("\n"), @"");
+    insta::assert_snapshot!(format!("{:#}", problems[0]), @"");
+}
+
+#[test]
+fn a_missing_folder_is_a_problem() {
+    let folder = folder(&[("sexton.toml", SETTINGS.as_bytes()), ("jobs/checks.toml", JOB.as_bytes())]);
+    let (code, told) = check(folder.path(), false);
+    assert_eq!(code, 1);
+    assert!(told.contains("[files] of sexton.toml"), "{told}");
+}
+
+#[test]
+fn next_shows_instants_in_utc_and_in_the_schedule_s_zone() {
+    let folder = folder(&[
+        ("sexton.toml", SETTINGS.as_bytes()),
+        ("jobs/checks.toml", JOB.as_bytes()),
+        ("schedules/daily.toml", SCHEDULE.as_bytes()),
+    ]);
+    let mut asked = next::Args {
+        schedule: None,
+        count: 3,
+        from: Some("2026-03-27T01:00:00Z".parse().expect("an instant")),
+        cron: None,
+        zone: chrono_tz::Tz::UTC,
+        jobs: None,
+        schedules: None,
+        config: Some(folder.path().join("sexton.toml")),
+        json: false,
+    };
+    let show = |asked: &next::Args| {
+        let mut out = Vec::new();
+        let code = next::run(asked, &mut out).expect("written");
+        (code, String::from_utf8(out).expect("text"))
+    };
+    let (code, told) = show(&asked);
+    assert_eq!(code, 0);
+    insta::assert_snapshot!(told, @"");
+    asked.json = true;
+    let told: serde_json::Value = serde_json::from_str(&show(&asked).1).expect("JSON");
+    assert_eq!(told[0]["at"], "2026-03-28T01:00:00Z");
+    assert_eq!(told[0]["local"], "2026-03-28T02:00:00+01:00");
+    asked.schedule = Some("dayly".into());
+    assert_eq!(show(&asked), (1, "there is no schedule `dayly`; there are: daily\n".to_owned()));
+    asked.schedule = None;
+    asked.json = false;
+    asked.cron = Some("*/30 * * * *".into());
+    assert_eq!(show(&asked).1.lines().next(), Some("2026-03-27T01:30:00Z  Fri 27 Mar 01:30:00 UTC"));
+}
