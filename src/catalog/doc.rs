@@ -216,13 +216,38 @@ impl Said {
                 missing = Some((*name).to_owned());
             }
             _ if first.starts_with("invalid type: ") => {
-                message =
-                    first.replacen("invalid type: ", "this is a ", 1).replacen(", expected ", ", but it must be ", 1);
+                message = wrong_type(first);
             }
             _ => {}
         }
         Self { message, help, missing }
     }
+}
+
+/// `invalid type: integer `3`, expected a string` without Rust's names of types.
+fn wrong_type(said: &str) -> String {
+    let said = said.trim_start_matches("invalid type: ");
+    let (found, expected) = said.split_once(", expected ").unwrap_or((said, "something else"));
+    let expected = match expected {
+        "i16" | "i32" | "i64" => "a whole number",
+        "u16" | "u32" | "u64" | "usize" => "a whole number, not below 0",
+        "f64" => "a number",
+        "a string" => "a text",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        other => other,
+    };
+    let words =
+        [("floating point ", "the number "), ("integer ", "the number "), ("string ", "the text "), ("boolean ", "")];
+    let found = words
+        .iter()
+        .find_map(|(theirs, ours)| found.strip_prefix(theirs).map(|value| format!("{ours}{value}")))
+        .unwrap_or_else(|| match found {
+            "sequence" => "a list".to_owned(),
+            "map" => "a table".to_owned(),
+            other => other.to_owned(),
+        });
+    format!("must be {expected}, not {found}")
 }
 
 /// A TOML value as JSON; dates become texts.

@@ -57,9 +57,16 @@ pub struct Parsed {
     pub catalog: Option<Catalog>,
     /// Everything that is wrong or doubtful, by file and place.
     pub problems: Vec<Problem>,
+    mentions: Vec<Mention>,
 }
 
 impl Parsed {
+    /// Adds what is wrong with the names that the settings define: targets, vaults, channels. Works on broken files
+    /// too, so that people see everything at once.
+    pub fn check_names(&mut self, names: &Names) {
+        self.add(self.mentions.iter().filter_map(|mention| mention.check(names)).collect());
+    }
+
     /// Adds what was found later; an error takes the catalog away.
     pub fn add(&mut self, problems: Vec<Problem>) {
         if problems.iter().any(Problem::is_error) {
@@ -113,7 +120,8 @@ impl Catalog {
         catalog.schedules.sort_by(|a, b| a.name.cmp(&b.name));
         sort(&mut problems);
         let broken = problems.iter().any(Problem::is_error);
-        Parsed { catalog: (!broken).then_some(catalog), problems }
+        let mentions = catalog.mentions.clone();
+        Parsed { catalog: (!broken).then_some(catalog), problems, mentions }
     }
 
     /// What is wrong with the names that the settings define: targets, vaults, channels.

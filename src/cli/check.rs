@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, IsTerminal, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use serde_json::json;
@@ -65,20 +65,22 @@ pub fn run(args: &Args, out: &mut dyn Write) -> io::Result<u8> {
 
 /// Reads settings, if there are any, and the files.
 pub(super) fn look(args: &Args) -> Looked {
-    let settings = match Settings::find(args.config.as_deref()) {
-        Some(path) => Settings::without_secrets(Some(&path)).map(Some),
+    let path = Settings::find(args.config.as_deref());
+    let settings = match &path {
+        Some(path) => Settings::without_secrets(Some(path)).map(Some),
         None => Ok(None),
     };
     let known = settings.as_ref().ok().and_then(Option::as_ref);
-    let folder = |said: &Option<PathBuf>, set: Option<&PathBuf>, usual: &str| {
-        said.clone().or_else(|| set.cloned()).unwrap_or_else(|| PathBuf::from(usual))
-    };
-    let jobs = folder(&args.jobs, known.map(|settings| &settings.files.jobs), "jobs");
-    let schedules = folder(&args.schedules, known.map(|settings| &settings.files.schedules), "schedules");
-    let (files, mut parsed) = Catalog::read(&jobs, &schedules);
-    if let (Some(catalog), Some(settings)) = (&parsed.catalog, known) {
-        let problems = catalog.check_names(&names(settings));
-        parsed.add(problems);
+    // Broken settings do not say where the files are; most likely they are in the usual place beside them.
+    let beside = path.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+    let jobs = args.jobs.clone().or_else(|| known.map(|settings| settings.files.jobs.clone()));
+    let schedules = args.schedules.clone().or_else(|| known.map(|settings| settings.files.schedules.clone()));
+    let (files, mut parsed) = Catalog::read(
+        &jobs.unwrap_or_else(|| beside.join("jobs")),
+        &schedules.unwrap_or_else(|| beside.join("schedules")),
+    );
+    if let Some(settings) = known {
+        parsed.check_names(&names(settings));
     }
     Looked { settings, files, parsed }
 }

@@ -67,14 +67,20 @@ fn a_warning_does_not_fail_the_check() {
     ]);
     let (code, told) = check(folder.path(), false);
     assert_eq!(code, 0);
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @r#"
+        warning: nobody is told when this job fails: it has no `alert`, and [alerts] has no default
+        --> jobs/checks.toml
+         = help: add alert = ["CHANNEL"] here, or default = ["CHANNEL"] to [alerts] in sexton.toml; alert = [] means the log only
+
+        1 job, 1 schedule, 0 data sets: 1 warning
+    "#);
 }
 
 fn broken() -> tempfile::TempDir {
     let job = JOB.replace("target =", "tagret =").replace("sql =", "sqll =").replace("\"ops\"", "\"opps\", 3");
     let schedule = SCHEDULE.replace("checks", "cheks").replace("0 2 * * *", "0 25 * * *");
     folder(&[
-        ("sexton.toml", SETTINGS.replace("log = {}", "").as_bytes()),
+        ("sexton.toml", SETTINGS.as_bytes()),
         ("jobs/checks.toml", job.as_bytes()),
         ("jobs/half.toml", b"about = \"unfinished"),
         ("jobs/latin.toml", b"about = \"caf\xe9\"\n"),
@@ -90,7 +96,77 @@ fn broken() -> tempfile::TempDir {
 fn a_broken_set_of_files_is_told_whole() {
     let (code, told) = check(broken().path(), false);
     assert_eq!(code, 1);
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @r#"
+        error: the settings have no channel `opps`
+         --> jobs/checks.toml:3:10
+          |
+        3 | alert = ["opps", 3]
+          |          ^^^^^^
+          |
+          = help: did you mean `ops`?
+
+        error: must be a text, not the number `3`
+         --> jobs/checks.toml:3:18
+          |
+        3 | alert = ["opps", 3]
+          |                  ^
+
+        error: [validate] needs `target`
+         --> jobs/checks.toml:4:2
+          |
+        4 | [validate]
+          |  ^^^^^^^^
+
+        error: `tagret` is not a key here
+         --> jobs/checks.toml:5:1
+          |
+        5 | tagret = "collector"
+          | ^^^^^^
+          |
+          = help: did you mean `target`?
+
+        error: `sqll` is not a key here
+         --> jobs/checks.toml:8:1
+          |
+        8 | sqll = "select 1"
+          | ^^^^
+          |
+          = help: did you mean `sql`?
+
+        error: invalid basic string, expected `"`
+         --> jobs/half.toml:1:20
+          |
+        1 | about = "unfinished
+          |                    ^
+
+        error: is no UTF-8 in line 1
+        --> jobs/latin.toml
+         = help: save it as UTF-8
+
+        error: is a folder, and no folder is read here
+        --> jobs/more
+         = help: move its files one level up
+
+        error: starts with a byte-order mark
+        --> schedules/bom.toml
+         = help: save it as UTF-8 without BOM
+
+        error: `25` is no hour: number out of bounds; write 0-23, lists `2,14`, ranges `8-17`, steps `*/6`
+         --> schedules/daily.toml:3:8
+          |
+        3 | cron = "0 25 * * *"
+          |        ^^^^^^^^^^^^
+
+        error: there is no job `cheks`
+         --> schedules/daily.toml:5:7
+          |
+        5 | job = "cheks"
+          |       ^^^^^^^
+          |
+          = help: did you mean `checks`?
+
+        3 files: 11 problems
+    "#);
 }
 
 #[test]
@@ -100,11 +176,57 @@ fn the_same_is_told_to_programs() {
     let report: serde_json::Value = serde_json::from_str(&told).expect("JSON");
     assert_eq!(report["ok"], false);
     let problems = report["problems"].as_array().expect("a list");
-    let settings = report["settings"].as_array().expect("a list");
-    assert_eq!(report["errors"], problems.len() + settings.len());
+    assert_eq!(report["errors"], problems.len());
     let places: Vec<_> = problems.iter().map(|p| format!("{}:{}:{}", p["file"], p["line"], p["column"])).collect();
-    insta::assert_snapshot!(places.join("\n"), @"");
-    insta::assert_snapshot!(format!("{:#}", problems[0]), @"");
+    insta::assert_snapshot!(places.join("\n"), @r#"
+        "jobs/checks.toml":3:10
+        "jobs/checks.toml":3:18
+        "jobs/checks.toml":4:2
+        "jobs/checks.toml":5:1
+        "jobs/checks.toml":8:1
+        "jobs/half.toml":1:20
+        "jobs/latin.toml":null:null
+        "jobs/more":null:null
+        "schedules/bom.toml":null:null
+        "schedules/daily.toml":3:8
+        "schedules/daily.toml":5:7
+    "#);
+    insta::assert_snapshot!(format!("{:#}", problems[0]), @r#"
+        {
+          "column": 10,
+          "file": "jobs/checks.toml",
+          "help": "did you mean `ops`?",
+          "line": 3,
+          "message": "the settings have no channel `opps`",
+          "severity": "error"
+        }
+    "#);
+}
+
+#[test]
+fn broken_settings_are_told_and_the_files_beside_them_all_the_same() {
+    let folder = folder(&[
+        ("sexton.toml", b"[databse]\nurl = \"postgres://s3cret@db/x\"\n"),
+        ("jobs/checks.toml", JOB.replace("sql =", "sqll =").as_bytes()),
+        ("schedules/daily.toml", SCHEDULE.as_bytes()),
+    ]);
+    let (code, told) = check(folder.path(), false);
+    assert_eq!(code, 1);
+    assert!(!told.contains("s3cret"), "{told}");
+    insta::assert_snapshot!(told, @r#"
+        sexton.toml:1: databse: is not a setting
+          help: did you mean `database`?
+
+        error: `sqll` is not a key here
+         --> jobs/checks.toml:8:1
+          |
+        8 | sqll = "select 1"
+          | ^^^^
+          |
+          = help: did you mean `sql`?
+
+        2 files: 2 problems (the settings are broken: names of targets, vaults and channels were not looked up)
+    "#);
 }
 
 #[test]
@@ -140,7 +262,11 @@ fn next_shows_instants_in_utc_and_in_the_schedule_s_zone() {
     };
     let (code, told) = show(&asked);
     assert_eq!(code, 0);
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @r#"
+        2026-03-28T01:00:00Z  Sat 28 Mar 02:00:00 CET  daily: checks
+        2026-03-29T01:00:00Z  Sun 29 Mar 03:00:00 CEST  daily: checks
+        2026-03-30T00:00:00Z  Mon 30 Mar 02:00:00 CEST  daily: checks
+    "#);
     asked.json = true;
     let told: serde_json::Value = serde_json::from_str(&show(&asked).1).expect("JSON");
     assert_eq!(told[0]["at"], "2026-03-28T01:00:00Z");
