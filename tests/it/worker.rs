@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::support::{
-    Database, Proxy, Wire, eventually, own_cluster,
+    BOUND, Database, Proxy, Wire, eventually, own_cluster,
     work::{effects, enqueue, in_state, over, quick, spec, work, worker},
 };
 
@@ -203,6 +203,81 @@ async fn an_ending_is_kept_until_postgres_is_back() {
     assert_eq!((seen.state.as_str(), seen.spent, effects(run)), ("done", 1, 1));
     let next = enqueue(&pool, spec("backup", "noop", json!({}))).await;
     assert_eq!(over(&pool, next).await.state, "done");
+    working.drain().await;
+}
+
+#[tokio::test]
+async fn connections_that_break_all_the_time_lose_and_double_nothing() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let others = pool_of(database.url());
+    let working = [work(&others, quick()), work(&others, quick())];
+    let runs: Vec<NewRun> =
+        (0..200).map(|_| NewRun::now(spec("many", "slow", json!({ "millis": 30 })), "a test")).collect();
+    let mut connection = pool.acquire().await.unwrap();
+    let ids = queue::enqueue_all(&mut connection, &runs).await.unwrap();
+    let mut broken = 0;
+    let begun = Instant::now();
+    while sqlx::query_scalar("select exists (select from sexton.run)").fetch_one(&mut *connection).await.unwrap() {
+        assert!(begun.elapsed() < BOUND, "not all are done");
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        // Enough is enough: what was broken must also come to an end.
+        if broken > 40 {
+            continue;
+        }
+        broken += sqlx::query_scalar::<_, i64>(
+            "select count(*) filter (where pg_terminate_backend(pid))
+             from pg_stat_activity
+             where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'",
+        )
+        .fetch_one(&mut *connection)
+        .await
+        .unwrap();
+    }
+    assert!(broken > 20, "only {broken} connections were broken");
+    assert!(ids.iter().all(|run| effects(*run) == 1));
+    let done: i64 =
+        sqlx::query_scalar("select count(*) from sexton.history where state = 'done' and spent = 1 and losses = 0")
+            .fetch_one(&mut *connection)
+            .await
+            .unwrap();
+    assert_eq!(done, 200);
+    for working in working {
+        working.drain().await;
+    }
+}
+
+#[tokio::test]
+async fn an_ending_and_its_event_are_written_together_or_not_at_all() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    sqlx::raw_sql(
+        "create function refuse() returns trigger language plpgsql as $$ begin raise 'not today'; end $$;
+         create trigger refuse before insert on sexton.event for each row execute function refuse()",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
+    let working = work(pool, quick());
+    let fails = enqueue(pool, spec("backup", "says", json!({ "never": "no such table" }))).await;
+    in_state(pool, fails, "running").await;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(queue::find(pool, fails).await.unwrap().unwrap().state, "running");
+    sqlx::raw_sql("drop trigger refuse on sexton.event").execute(pool).await.unwrap();
+    assert_eq!(over(pool, fails).await.state, "failed");
+    let (kind, channels, why): (String, serde_json::Value, String) =
+        sqlx::query_as("select kind::text, to_jsonb(channels), detail->>'why' from sexton.event where run = $1")
+            .bind(fails)
+            .fetch_one(pool)
+            .await
+            .unwrap();
+    assert_eq!((kind.as_str(), channels, why.as_str()), ("failed", json!(["ops"]), "no such table"));
+
+    let recovers = enqueue(pool, spec("backup", "noop", json!({}))).await;
+    over(pool, recovers).await;
+    let kinds: Vec<String> =
+        sqlx::query_scalar("select kind::text from sexton.event order by id").fetch_all(pool).await.unwrap();
+    assert_eq!(kinds, ["failed", "recovered"]);
     working.drain().await;
 }
 
