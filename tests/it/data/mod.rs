@@ -1,6 +1,7 @@
 //! Archive, cleanup and validation on real tables: nothing is lost, doubled or half moved.
 
 mod any_table;
+mod crowd;
 mod drift;
 mod install;
 mod locks;
