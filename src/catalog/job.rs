@@ -1,6 +1,9 @@
 //! A job's file: common keys, and exactly one table whose name is a kind.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -117,6 +120,7 @@ pub(super) fn read(doc: &mut Doc<'_>, name: &str, mentions: &mut Vec<Mention>) -
     }
     let inspection = inspect(doc, key, node.span(), &inner, kind);
     mention(&inspection, &inner, key, doc, mentions);
+    binds(doc, key, &inner, &inspection, &declared);
     if doc.count() > before && doc.has_errors() {
         return None;
     }
@@ -257,11 +261,36 @@ fn set<'i>(table: &mut DeTable<'i>, name: &str, key: &Key<'i>, value: &Node<'i>)
 /// Has the kind read its table.
 fn inspect(doc: &mut Doc<'_>, key: &Key<'_>, header: Range<usize>, table: &DeTable<'_>, kind: &Entry) -> Inspection {
     let (inspection, whole) = doc.whole_table(&format!("[{}]", kind.name), key.span(), header, table, kind.inspect);
-    let inspection = inspection.unwrap_or_else(|| Inspection { uses: written_uses(table), findings: Vec::new() });
+    let inspection = inspection.unwrap_or_else(|| Inspection { uses: written_uses(table), ..Inspection::default() });
     if whole {
         findings(doc, key, table, &inspection);
     }
     inspection
+}
+
+/// Says of every name that the work refers to and `[params]` does not have.
+fn binds(
+    doc: &mut Doc<'_>,
+    key: &Key<'_>,
+    table: &DeTable<'_>,
+    inspection: &Inspection,
+    declared: &BTreeMap<String, Declared<'_>>,
+) {
+    let names: BTreeSet<&str> = inspection.binds.iter().map(String::as_str).collect();
+    for name in names.into_iter().filter(|name| !declared.contains_key(*name)) {
+        let marked = format!(":{name}");
+        let within = |node: &&Node<'_>| node.get_ref().as_str().is_some_and(|text| text.contains(&marked));
+        let value = table.values().find(within).map(Node::span);
+        // In the file the text may be written with escapes; then the whole value is shown.
+        let at = value.map(|value| match doc.text[value.clone()].find(&marked) {
+            Some(found) => value.start + found..value.start + found + marked.len(),
+            None => value,
+        });
+        let help = doc::suggest(name, declared.keys().map(String::as_str)).unwrap_or_else(|| {
+            format!("add {name} = {{ type = \"text\" }} to [params], or write `{name}` without the colon")
+        });
+        doc.error(at.unwrap_or_else(|| key.span()), format!("`{marked}` is no parameter of this job"), Some(help));
+    }
 }
 
 /// What a table that could not be read refers to, by the usual keys.

@@ -121,6 +121,37 @@ fn a_trigger_may_set_what_the_job_declares_and_nothing_else() {
     insta::assert_snapshot!(refused("archve", json!({})), @"there is no job `archve` (did you mean `archive`?)");
 }
 
+const PURGE: &str = r#"
+[params]
+days = { type = "integer", default = 7 }
+[sql]
+target = "collector"
+sql = "delete from log where day < current_date - :days"
+"#;
+
+#[test]
+fn parameters_of_sql_are_values_and_never_change_its_table() {
+    let catalog = catalog(&files(&[("jobs/purge.toml", PURGE)]));
+    let spec = catalog.resolve("purge", &params(json!({ "days": 9 }))).expect("a spec");
+    assert_eq!(spec.params, params(json!({ "days": 9 })));
+    assert_eq!(spec.table.as_object().expect("a table").keys().collect::<Vec<_>>(), ["sql", "target"]);
+    assert!(catalog.resolve("purge", &params(json!({ "sql": "drop table log" }))).is_err());
+}
+
+#[test]
+fn a_name_in_sql_that_no_parameter_has_is_found_before_it_ships() {
+    let told = told(&files(&[("jobs/purge.toml", &PURGE.replace(":days", ":day"))]));
+    insta::assert_snapshot!(told, @r#"
+        error: `:day` is no parameter of this job
+         --> jobs/purge.toml:6:51
+          |
+        6 | sql = "delete from log where day < current_date - :day"
+          |                                                   ^^^^
+          |
+          = help: did you mean `days`?
+    "#);
+}
+
 #[test]
 fn what_the_kind_refuses_is_refused_before_a_run_is_made() {
     let loose = ARCHIVE.replace(", min = \"30d\"", "");

@@ -61,6 +61,11 @@ pub trait Kind: DeserializeOwned + Send + Sized + 'static {
         Vec::new()
     }
 
+    /// The parameters that the work refers to by name; a job must declare each in its `[params]`.
+    fn binds(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Does the work.
     fn run(self, ctx: Ctx) -> impl Future<Output = Result<Outcome, Broken>> + Send;
 }

@@ -47,6 +47,8 @@ pub struct Inspection {
     pub uses: Uses,
     /// What is wrong or doubtful.
     pub findings: Vec<Finding>,
+    /// The parameters that the work refers to by name.
+    pub binds: Vec<String>,
 }
 
 /// The names that a table refers to.
@@ -84,7 +86,7 @@ pub const fn entry<K: Kind>() -> Entry {
         lease: K::LEASE,
         inspect: |table| {
             let kind = K::deserialize(table)?;
-            Ok(Inspection { uses: kind.uses(), findings: kind.check() })
+            Ok(Inspection { uses: kind.uses(), findings: kind.check(), binds: kind.binds() })
         },
         start: |table, ctx| {
             Box::pin(async move {

@@ -7,6 +7,8 @@
 mod error;
 mod read;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -98,6 +98,10 @@ impl Kind for Sql {
         findings
     }
 
+    fn binds(&self) -> Vec<String> {
+        lex::split(&self.sql).into_iter().flatten().flat_map(|statement| statement.names).collect()
+    }
+
     async fn run(self, ctx: Ctx) -> Result<Outcome, Broken> {
         let statements = lex::split(&self.sql).map_err(|error| Failure::never(format!("the job's SQL: {error}")))?;
         for name in statements.iter().flat_map(|statement| &statement.names) {
