@@ -4,6 +4,7 @@
 //! [`Ctx`], and returns an [`Outcome`].
 
 mod archive;
+mod backup;
 mod cleanup;
 mod ctx;
 mod exec;
@@ -24,6 +25,7 @@ use crate::{
 };
 
 pub use archive::Archive;
+pub use backup::{Backup, Keep};
 pub use cleanup::Cleanup;
 pub use ctx::{Ctx, Env, Progress, RunInfo};
 pub use exec::Exec;
