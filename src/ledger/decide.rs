@@ -8,8 +8,7 @@ use uuid::Uuid;
 use super::Watermark;
 
 /// What was decided, as `sexton.decision` spells it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, sqlx::Type)]
-#[sqlx(type_name = "sexton.decision", rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decided {
     /// It has its run.
@@ -40,6 +39,28 @@ impl Decided {
             Self::SkippedPaused => "skipped_paused",
             Self::MissedExpired => "missed_expired",
         }
+    }
+}
+
+/// A word that this binary does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no decision that this sexton knows; a newer one wrote it")]
+pub struct UnknownDecision(String);
+
+impl TryFrom<String> for Decided {
+    type Error = UnknownDecision;
+
+    fn try_from(word: String) -> Result<Self, UnknownDecision> {
+        let all = [
+            Self::Fired,
+            Self::Coalesced,
+            Self::SkippedOverlap,
+            Self::SkippedWindow,
+            Self::Deferred,
+            Self::SkippedPaused,
+            Self::MissedExpired,
+        ];
+        all.into_iter().find(|decided| decided.word() == word).ok_or(UnknownDecision(word))
     }
 }
 

@@ -58,6 +58,7 @@ pub struct RecentSlot {
     /// How many slots it covers.
     pub slots: i64,
     /// The word.
+    #[sqlx(try_from = "String")]
     pub decision: Decided,
     /// Why.
     pub reason: String,

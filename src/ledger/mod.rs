@@ -8,6 +8,6 @@ mod decide;
 mod look;
 mod revision;
 
-pub use decide::{Decided, Slot, decide, hold};
+pub use decide::{Decided, Slot, UnknownDecision, decide, hold};
 pub use look::{KnownSchedule, Look, RecentSlot, Watermark, look, schedules, slots};
 pub use revision::{Entry, Revision, apply, current, freeze, lock_files, revisions, seen};

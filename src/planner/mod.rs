@@ -27,8 +27,6 @@ use crate::{
 pub use plan::{Decision, Facts, GRACE, plan};
 pub use run::run;
 
-/// How long one exchange with the database may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest sleep: how long a new revision may go unseen when nobody pokes.
 const LONGEST: Duration = Duration::from_secs(5);
 /// How long to wait for what another planner began.
@@ -41,6 +39,21 @@ pub struct Options {
     pub me: Uuid,
     /// Channels of jobs that name none.
     pub default_alert: Vec<String>,
+    /// How long one exchange with the database may take.
+    pub patience: Duration,
+}
+
+impl Options {
+    /// For a planner of its own, with the usual patience and nobody to tell.
+    pub fn new() -> Self {
+        Self { me: Uuid::now_v7(), default_alert: Vec::new(), patience: Duration::from_secs(10) }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Why a tick decided less than was due. Nothing is lost: the next one looks again.
@@ -114,7 +127,7 @@ impl Planner {
         // A connection of one's own: one that fails is dropped, and no half-open one blocks the pool.
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => within(connect(&self.pool)).await?,
+            None => within(self.options.patience, connect(&self.pool)).await?,
         };
         let tick = self.tick_on(&mut connection).await;
         if !matches!(&tick, Err(error) if error.is_of_the_wire()) {
@@ -124,7 +137,7 @@ impl Planner {
     }
 
     async fn tick_on(&mut self, connection: &mut PgConnection) -> Result<Tick, PlanError> {
-        let look = within(ledger::look(connection)).await?;
+        let look = within(self.options.patience, ledger::look(connection)).await?;
         let mut tick = Tick { revision: look.revision, decisions: Vec::new(), sleep: LONGEST };
         let Some(revision) = look.revision else { return Ok(tick) };
         let known = self.know(connection, revision).await?;
@@ -173,9 +186,9 @@ impl Planner {
             }
             Ok(fired)
         };
-        tokio::time::timeout(PATIENCE, whole)
+        tokio::time::timeout(self.options.patience, whole)
             .await
-            .map_err(|_| PlanError::Silent(PATIENCE))?
+            .map_err(|_| PlanError::Silent(self.options.patience))?
             .map_err(|error| PlanError::Fire { schedule: schedule.name.clone(), error })
     }
 
@@ -184,7 +197,7 @@ impl Planner {
         if let Some(known) = self.known.as_ref().filter(|known| known.revision == revision) {
             return Ok(known.clone());
         }
-        let Some(current) = within(ledger::current(connection)).await? else {
+        let Some(current) = within(self.options.patience, ledger::current(connection)).await? else {
             return Err(PlanError::Database(sqlx::Error::RowNotFound));
         };
         let parsed = Catalog::parse(&Files(current.files));
@@ -268,8 +281,8 @@ fn note(schedule: &str, decisions: &[Decision]) {
     }
 }
 
-async fn within<T>(exchange: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, PlanError> {
-    Ok(tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| PlanError::Silent(PATIENCE))??)
+async fn within<T>(patience: Duration, exchange: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, PlanError> {
+    Ok(tokio::time::timeout(patience, exchange).await.map_err(|_| PlanError::Silent(patience))??)
 }
 
 async fn connect(pool: &PgPool) -> Result<PgConnection, sqlx::Error> {

@@ -8,6 +8,7 @@ mod data;
 mod embedded;
 mod files;
 mod outbox;
+mod planner;
 mod queue;
 mod tidy;
 mod worker;
