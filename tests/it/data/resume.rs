@@ -1,9 +1,13 @@
 //! A run that is stopped goes on where it was; an attempt that lost its lease changes nothing.
 
-use sexton::dataset::{Definition, Disposal, Error, Fence, Mover, Order, Pace, Select, Side};
+use sexton::{
+    dataset::{Definition, Disposal, Error, Fence, Mover, Order, Pace, Select, Side},
+    db::{Login, Target},
+    secret::Secret,
+};
 
 use super::*;
-use crate::support::next_attempt;
+use crate::support::{Proxy, Wire, next_attempt};
 
 const TABLE: &str = "older_than = '200d'\ndry_run = false\nbatch = { rows = 10 }";
 
@@ -36,6 +40,34 @@ async fn a_stopped_run_goes_on_from_its_checkpoint_and_counts_everything_once() 
     // Its worker died before the queue heard of it: one more attempt tells the same and does nothing.
     assert_eq!(done(archive(again, TABLE).await), report);
     assert_eq!(site.count("select count(*) from data_archive_log where not dry_run").await, 1);
+}
+
+#[tokio::test]
+async fn a_step_whose_commit_nobody_heard_of_is_neither_lost_nor_counted_twice() {
+    let site = Site::new(600).await;
+    let before = site.everything().await;
+    let predicted = done(archive(site.ctx(), "older_than = '200d'").await);
+    let proxy = Proxy::unix(site.database.socket_dir()).await;
+    let login = Login::new(&Secret::new(proxy.url(site.database.name())), None).expect("a login");
+    let mut first = support::ctx([Target::new("collector", login, None)], Vaults::default());
+    first.dataset = Some(site.definition.clone());
+    let mut second = site.ctx();
+    (second.run.id, second.run.token) = (first.run.id, 2);
+
+    let mut progress = first.progress.subscribe();
+    let run = tokio::spawn(async move { archive(first, TABLE).await });
+    progress.wait_for(|progress| progress.as_ref().is_some_and(|p| p.done > 0)).await.expect("progress");
+    proxy.set(Wire::LoseReplyTo("COMMIT"));
+    let failure = failed(run.await.expect("no panic"));
+    assert_eq!(failure.again, sexton::outcome::Again::Later, "{}", failure.why);
+    assert!(number(&failure.report, "rows_archived") < number(&predicted, "rows_archived"));
+
+    let report = done(archive(second, TABLE).await);
+
+    for name in ["rows_archived", "retry_attempts_archived", "order_items_archived", "main_rows_before"] {
+        assert_eq!(report.get(name), predicted.get(name), "{name}");
+    }
+    assert_same(&site.everything().await, &before);
 }
 
 async fn mover(site: &Site) -> Mover {
