@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use rustix::process::Signal;
 use serde_json::json;
 use sexton::{
     db::{self, Login},
@@ -20,7 +21,7 @@ use uuid::Uuid;
 
 use crate::support::{
     BOUND, Database, Proxy, Wire, eventually, own_cluster,
-    work::{effects, enqueue, in_state, over, quick, spec, work, worker},
+    work::{effects, enqueue, in_state, over, process, quick, spec, work, worker},
 };
 
 fn pool_of(url: String) -> PgPool {
@@ -352,6 +353,50 @@ async fn a_claim_whose_reply_was_lost_is_given_back() {
     let seen = in_state(pool, run, "ready").await;
     assert_eq!((seen.spent, seen.attempts[0]["outcome"].as_str()), (0, Some("given_back")));
     working.drain().await;
+}
+
+#[tokio::test]
+async fn kill_9_loses_no_run_and_another_process_takes_over_at_once() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let doomed = process(&database.url());
+    let mut job = spec("backup", "slow", json!({ "millis": 1000 }));
+    job.lease = Span::seconds(300);
+    let runs = [enqueue(pool, job.clone()).await, enqueue(pool, job).await];
+    let mut before = Vec::new();
+    for run in runs {
+        before.push(in_state(pool, run, "running").await.worker);
+    }
+    doomed.signal(Signal::KILL);
+    let working = work(pool, quick());
+    for (run, before) in runs.into_iter().zip(before) {
+        let seen = over(pool, run).await;
+        assert_eq!((seen.state.as_str(), seen.spent, seen.losses, effects(run)), ("done", 2, 1, 1));
+        assert_ne!(seen.worker, before);
+    }
+    working.drain().await;
+}
+
+#[tokio::test]
+async fn a_process_that_was_frozen_beyond_its_lease_changes_nothing_when_it_wakes() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let zombie = process(&database.url());
+    let mut job = spec("backup", "slow", json!({ "millis": 1000 }));
+    job.lease = Span::seconds(2);
+    let run = enqueue(pool, job).await;
+    let frozen = in_state(pool, run, "running").await;
+    zombie.signal(Signal::STOP);
+    let working = work(pool, quick());
+    let seen = over(pool, run).await;
+    assert_eq!((seen.state.as_str(), seen.spent, effects(run)), ("done", 2, 1));
+    assert_ne!(seen.worker, frozen.worker);
+    working.drain().await;
+    zombie.signal(Signal::CONT);
+    // It works again, and what it held then is as others left it.
+    let next = enqueue(pool, spec("next", "noop", json!({}))).await;
+    assert_eq!(over(pool, next).await.worker, frozen.worker);
+    assert_eq!(queue::find(pool, run).await.unwrap(), Some(seen));
 }
 
 #[tokio::test]

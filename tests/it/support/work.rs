@@ -246,3 +246,51 @@ kind!(Says, "says", |it, ctx| match it {
     }
     Says::SnoozedOnceMillis(_) => Ok(Outcome::Done(Report::new())),
 });
+
+const PROCESS: &str = "SEXTON_TEST_WORKER";
+
+/// A worker in a process of its own, so that it can be killed and frozen for real; ends with the test.
+pub struct Process(std::process::Child);
+
+/// Starts one on this database.
+pub fn process(url: &str) -> Process {
+    let mut command = std::process::Command::new(std::env::current_exe().expect("this program"));
+    command.args(["--exact", "--ignored", "--nocapture", "support::work::work_until_killed"]).env(PROCESS, url);
+    command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
+    Process(command.spawn().expect("a worker process"))
+}
+
+impl Process {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(self.0.id().cast_signed()).expect("a pid");
+        rustix::process::kill_process(pid, signal).expect("it is there");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+#[ignore = "not a test: the process of a worker that tests kill"]
+fn work_until_killed() {
+    let Ok(url) = std::env::var(PROCESS) else { return };
+    let login = sexton::db::Login::new(&sexton::secret::Secret::new(url), None).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let pool = sexton::db::queue_pool(&login, 4);
+        let (parent, stop) = (std::os::unix::process::parent_id(), CancellationToken::new());
+        let orphaned = stop.clone();
+        tokio::spawn(async move {
+            while std::os::unix::process::parent_id() == parent {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            orphaned.cancel();
+        });
+        worker::run(worker(&pool, quick()), stop).await.unwrap();
+    });
+}
