@@ -1,5 +1,6 @@
 //! Carries a plan out: runs, slot rows and watermark in the caller's one transaction.
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -8,10 +9,20 @@ use super::{Decision, Facts, plan};
 use crate::{
     catalog::{Catalog, Overlap, Schedule},
     ledger::{self, Decided, Slot, Watermark},
-    outbox::{self, Fact, What},
+    outbox::{Fact, What},
     queue::{self, EnqueueError, NewRun},
     spec::Spec,
 };
+
+/// What became of the slots that were due.
+#[derive(Debug, Default)]
+pub(super) struct Fired {
+    /// The decisions, oldest first.
+    pub(super) decisions: Vec<Decision>,
+    /// What people are told. The caller records it before it commits, of several schedules at once: subjects are
+    /// locked in the order of their names.
+    pub(super) facts: Vec<Fact>,
+}
 
 /// Decides everything that is due of one schedule, which the caller holds. `None`, and the caller must roll back,
 /// when it is not as we saw it.
@@ -20,9 +31,9 @@ pub(super) async fn fire(
     catalog: &Catalog,
     schedule: &Schedule,
     watermark: &Watermark,
-    now: chrono::DateTime<chrono::Utc>,
+    now: DateTime<Utc>,
     me: Uuid,
-) -> Result<Option<Vec<Decision>>, EnqueueError> {
+) -> Result<Option<Fired>, EnqueueError> {
     let live = match schedule.overlap {
         Overlap::AllowAll => false,
         Overlap::Skip => {
@@ -31,7 +42,9 @@ pub(super) async fn fire(
         }
     };
     let decisions = plan(&Facts { schedule, watermark: watermark.at, now, live });
-    let Some(spec) = catalog.spec_for(schedule).filter(|_| !decisions.is_empty()) else { return Ok(Some(Vec::new())) };
+    let Some(spec) = catalog.spec_for(schedule).filter(|_| !decisions.is_empty()) else {
+        return Ok(Some(Fired::default()));
+    };
 
     let fired = decisions.iter().filter(|decision| decision.decided == Decided::Fired);
     let runs: Vec<_> = fired.map(|decision| run(schedule, &spec, decision)).collect();
@@ -52,27 +65,27 @@ pub(super) async fn fire(
     if !ledger::decide(connection, watermark, &slots, me).await? {
         return Ok(None);
     }
-    let missed: Vec<_> = decisions
-        .iter()
-        .filter(|decision| decision.decided == Decided::MissedExpired)
-        .map(|decision| Fact {
-            job: schedule.job.clone(),
-            run: None,
-            at: now,
-            what: What::Missed,
-            channels: spec.alert.clone(),
-            detail: json!({
-                "schedule": schedule.name,
-                "kind": spec.kind,
-                "from": decision.from,
-                "until": decision.until,
-                "slots": decision.slots,
-                "why": decision.reason,
-            }),
-        })
-        .collect();
-    outbox::record(connection, &missed).await?;
-    Ok(Some(decisions))
+    let missed = decisions.iter().filter(|decision| decision.decided == Decided::MissedExpired);
+    let facts = missed.map(|decision| fact(schedule, &spec, decision, now)).collect();
+    Ok(Some(Fired { decisions, facts }))
+}
+
+fn fact(schedule: &Schedule, spec: &Spec, missed: &Decision, now: DateTime<Utc>) -> Fact {
+    Fact {
+        job: schedule.job.clone(),
+        run: None,
+        at: now,
+        what: What::Missed,
+        channels: spec.alert.clone(),
+        detail: json!({
+            "schedule": schedule.name,
+            "kind": spec.kind,
+            "from": missed.from,
+            "until": missed.until,
+            "slots": missed.slots,
+            "why": missed.reason,
+        }),
+    }
 }
 
 fn run(schedule: &Schedule, spec: &Spec, decision: &Decision) -> NewRun {

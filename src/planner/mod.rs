@@ -21,6 +21,7 @@ use crate::{
     catalog::{Catalog, Files},
     ledger::{self, Look, Watermark},
     metrics::{NEXT_SLOT, SLOTS},
+    outbox,
     queue::{self, EnqueueError},
 };
 
@@ -181,10 +182,10 @@ impl Planner {
                 return Ok(None);
             }
             let fired = fire::fire(&mut transaction, &known.catalog, schedule, watermark, now, self.options.me).await?;
-            if fired.is_some() {
-                transaction.commit().await?;
-            }
-            Ok(fired)
+            let Some(fired) = fired else { return Ok(None) };
+            outbox::record(&mut transaction, &fired.facts).await?;
+            transaction.commit().await?;
+            Ok(Some(fired.decisions))
         };
         tokio::time::timeout(self.options.patience, whole)
             .await
@@ -246,12 +247,15 @@ pub async fn close(
     me: Uuid,
 ) -> Result<bool, EnqueueError> {
     let Some(revision) = look.revision else { return Ok(true) };
+    let mut facts = Vec::new();
     for (schedule, watermark) in ours(catalog, revision, &look.watermarks) {
-        match fire::fire(connection, catalog, schedule, watermark, look.now, me).await? {
-            Some(decisions) => note(&schedule.name, &decisions),
-            None => return Ok(false),
-        }
+        let Some(fired) = fire::fire(connection, catalog, schedule, watermark, look.now, me).await? else {
+            return Ok(false);
+        };
+        note(&schedule.name, &fired.decisions);
+        facts.extend(fired.facts);
     }
+    outbox::record(connection, &facts).await?;
     Ok(true)
 }
 
