@@ -208,7 +208,11 @@ fn cron(doc: &mut Doc<'_>, entry: &Node<'_>, table: &DeTable<'_>, zone: Tz) -> O
             None
         }
         Err(error) => {
-            doc.error(at.span(), error.to_string(), None);
+            // The field itself, where the text stands in the file as it is meant.
+            let inside = at.span().start + 1..at.span().end.saturating_sub(1);
+            let plain = doc.text.get(inside.clone()) == Some(text.as_str());
+            let span = if plain { inside.start + error.at.start..inside.start + error.at.end } else { at.span() };
+            doc.error(span, error.why, Some(error.help));
             None
         }
     }

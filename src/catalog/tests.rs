@@ -374,11 +374,13 @@ params = { dry_runn = false, dry_run = "no" }
           |
           = help: write [[at]] with name, cron and job
 
-        error: `0 3 * *` has 4 fields, not 5, 6 or 7; write `minute hour day-of-month month day-of-week`, as in `30 2 * * sun`, with a second before them and a year after them where you need one
-         --> schedules/broken.toml:5:8
+        error: `0 3 * *` has 4 fields, not 5, 6 or 7
+         --> schedules/broken.toml:5:9
           |
         5 | cron = "0 3 * *"
-          |        ^^^^^^^^^
+          |         ^^^^^^^
+          |
+          = help: write `minute hour day-of-month month day-of-week`, as in `30 2 * * sun`, with a second before them and a year after them where you need one
 
         error: there is no time zone `Europe/Berln`
          --> schedules/broken.toml:6:8
@@ -420,11 +422,13 @@ params = { dry_runn = false, dry_run = "no" }
            |
            = help: its keys are: name, job, cron, zone, catch_up, catch_up_window, overlap, enabled, params, then
 
-        error: `0 0 30 2 *` never fires: no year has such a day; write a day that one of its months has; `L` is the last day of any month
-          --> schedules/broken.toml:14:8
+        error: `0 0 30 2 *` never fires: no year has such a day
+          --> schedules/broken.toml:14:13
            |
         14 | cron = "0 0 30 2 *"
-           |        ^^^^^^^^^^^^
+           |             ^^
+           |
+           = help: write a day that one of its months has; `L` is the last day of any month
 
         error: `cleanup` would follow itself
           --> schedules/broken.toml:16:9

@@ -151,11 +151,13 @@ fn a_broken_set_of_files_is_told_whole() {
         --> schedules/bom.toml
          = help: save it as UTF-8 without BOM
 
-        error: `25` is no hour: number out of bounds; write 0-23, lists `2,14`, ranges `8-17`, steps `*/6`
-         --> schedules/daily.toml:3:8
+        error: `25` is no hour: number out of bounds
+         --> schedules/daily.toml:3:11
           |
         3 | cron = "0 25 * * *"
-          |        ^^^^^^^^^^^^
+          |           ^^
+          |
+          = help: write 0-23, lists `2,14`, ranges `8-17`, steps `*/6`
 
         error: there is no job `cheks`
          --> schedules/daily.toml:5:7
@@ -188,7 +190,7 @@ fn the_same_is_told_to_programs() {
         "jobs/latin.toml":null:null
         "jobs/more":null:null
         "schedules/bom.toml":null:null
-        "schedules/daily.toml":3:8
+        "schedules/daily.toml":3:11
         "schedules/daily.toml":5:7
     "#);
     insta::assert_snapshot!(format!("{:#}", problems[0]), @r#"
