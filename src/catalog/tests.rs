@@ -580,7 +580,6 @@ fn names_are_held_against_the_settings() {
 }
 
 #[test]
-#[ignore = "until the backup kind and the shipped checks have landed"]
 fn every_shipped_file_is_without_a_problem() {
     let files = shipped();
     assert_eq!(told(&files), "");
@@ -588,7 +587,6 @@ fn every_shipped_file_is_without_a_problem() {
 }
 
 #[test]
-#[ignore = "until the backup kind and the shipped checks have landed"]
 fn the_shipped_schedules_are_the_documented_ones() {
     let catalog = catalog(&shipped());
     let at = |name: &str| {

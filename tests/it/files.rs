@@ -280,3 +280,18 @@ fn next_shows_instants_in_utc_and_in_the_schedule_s_zone() {
     asked.cron = Some("*/30 * * * *".into());
     assert_eq!(show(&asked).1.lines().next(), Some("2026-03-27T01:30:00Z  Fri 27 Mar 01:30:00 UTC"));
 }
+
+#[test]
+fn the_shipped_files_fit_the_example_of_the_settings() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let asked = check::Args {
+        jobs: Some(here.join("jobs")),
+        schedules: Some(here.join("schedules")),
+        config: Some(here.join("sexton.example.toml")),
+        ..check::Args::default()
+    };
+    let mut out = Vec::new();
+    let code = check::run(&asked, &mut out).expect("written");
+    let told = String::from_utf8(out).expect("text");
+    assert!(code == 0 && told.ends_with(": no problems\n"), "{told}");
+}
