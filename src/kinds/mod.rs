@@ -36,8 +36,15 @@ pub use sql::Sql;
 pub use validate::{Check, Validate};
 
 /// Every kind that this binary has.
-pub const ALL: &[Entry] =
-    &[entry::<Archive>(), entry::<Cleanup>(), entry::<Exec>(), entry::<Http>(), entry::<Sql>(), entry::<Validate>()];
+pub const ALL: &[Entry] = &[
+    entry::<Archive>(),
+    entry::<Backup>(),
+    entry::<Cleanup>(),
+    entry::<Exec>(),
+    entry::<Http>(),
+    entry::<Sql>(),
+    entry::<Validate>(),
+];
 
 /// One sort of work. The type itself is the kind's table in a job file, so `#[serde(deny_unknown_fields)]` and a
 /// doc comment on each field are what ops get to see.
