@@ -7,6 +7,7 @@
 // Floor 0: words, no I/O.
 pub mod expect;
 pub mod outcome;
+pub mod pulse;
 pub mod retry;
 pub mod secret;
 pub mod slots;
@@ -34,6 +35,9 @@ pub mod queue;
 pub mod alerts;
 pub mod planner;
 pub mod worker;
+
+// Between stages and surfaces: what every surface may ask for.
+pub mod requests;
 
 // Floor 4: surfaces.
 pub mod cli;

@@ -1,6 +1,6 @@
 //! What is wrong in a file, where, and what to do; for people with the line and a caret, for programs as JSON.
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
@@ -90,6 +90,16 @@ impl Problem {
         }
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         renderer.render(&[group])
+    }
+}
+
+impl fmt::Display for Problem {
+    /// One line: where, and what is wrong.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}", self.file, self.message),
+            None => write!(f, "{}: {}", self.file, self.message),
+        }
     }
 }
 

@@ -1,1 +1,68 @@
-//! The HTTP surface.
+//! The HTTP surface: trigger, look, cancel, and be watched.
+//!
+//! Everything under `/api/v1` wants the bearer token; `/healthz`, `/readyz` and `/metrics` do not.
+
+mod auth;
+mod jobs;
+mod problem;
+mod runs;
+mod watch;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{get, post},
+};
+use metrics_exporter_prometheus::PrometheusHandle;
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{pulse::Pulse, secret::Secret};
+
+/// The most that a request's body may have, in bytes.
+const BODY: usize = 1024 * 1024;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct Surface {
+    /// Connections to the queue's database, apart from those that the work uses.
+    pub pool: PgPool,
+    /// The token that `/api/v1` wants; without one it refuses everybody.
+    pub token: Option<Arc<Secret>>,
+    /// Renders `/metrics`.
+    pub metrics: PrometheusHandle,
+    /// Whether the daemon still decides slots.
+    pub pulse: Pulse,
+}
+
+/// Serves on `listener` until `stop`.
+///
+/// # Errors
+/// When the listener breaks.
+pub async fn serve(listener: TcpListener, surface: Surface, stop: CancellationToken) -> std::io::Result<()> {
+    let service = router(surface).into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+/// Every route.
+pub fn router(surface: Surface) -> Router {
+    let api = Router::new()
+        .route("/jobs/{name}/runs", post(jobs::trigger))
+        .route("/runs", get(runs::list))
+        .route("/runs/{id}", get(runs::show))
+        .route("/runs/{id}/cancel", post(runs::cancel))
+        .route_layer(middleware::from_fn_with_state(surface.clone(), auth::token));
+    Router::new()
+        .nest("/api/v1", api)
+        .route("/healthz", get(watch::health))
+        .route("/readyz", get(watch::ready))
+        .route("/metrics", get(watch::metrics))
+        .fallback(problem::no_such_path)
+        .method_not_allowed_fallback(problem::wrong_method)
+        .layer(DefaultBodyLimit::max(BODY))
+        .with_state(surface)
+}

@@ -22,6 +22,7 @@ use crate::{
     ledger::{self, Look, Watermark},
     metrics::{NEXT_SLOT, SLOTS},
     outbox,
+    pulse::Pulse,
     queue::{self, EnqueueError},
 };
 
@@ -40,6 +41,8 @@ pub struct Options {
     pub me: Uuid,
     /// Channels of jobs that name none.
     pub default_alert: Vec<String>,
+    /// When planning last went well.
+    pub pulse: Pulse,
     /// How long one exchange with the database may take.
     pub patience: Duration,
 }
@@ -47,7 +50,12 @@ pub struct Options {
 impl Options {
     /// For a planner of its own, with the usual patience and nobody to tell.
     pub fn new() -> Self {
-        Self { me: Uuid::now_v7(), default_alert: Vec::new(), patience: Duration::from_secs(10) }
+        Self {
+            me: Uuid::now_v7(),
+            default_alert: Vec::new(),
+            pulse: Pulse::default(),
+            patience: Duration::from_secs(10),
+        }
     }
 }
 

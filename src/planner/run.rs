@@ -16,6 +16,7 @@ use crate::metrics::PLANNED;
 /// Plans until `stop`. `poke` makes it look at once, as after a reload; a poke that comes during a tick counts.
 pub async fn run(pool: PgPool, options: Options, poke: Arc<Notify>, stop: CancellationToken) {
     let alarm = Alarm::start().await;
+    let pulse = options.pulse.clone();
     let mut planner = Planner::new(pool, options);
     let mut trouble = Trouble::default();
     while !stop.is_cancelled() {
@@ -23,6 +24,7 @@ pub async fn run(pool: PgPool, options: Options, poke: Arc<Notify>, stop: Cancel
         let pause = match planner.tick().await {
             Ok(tick) => {
                 trouble.over();
+                pulse.beat(Utc::now());
                 metrics::gauge!(PLANNED).set(Utc::now().timestamp() as f64);
                 tick.sleep
             }

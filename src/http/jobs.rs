@@ -1,0 +1,76 @@
+//! Triggering a job.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State},
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    Surface,
+    problem::{FieldError, Problem},
+    runs,
+};
+use crate::requests::{self, RequestError};
+
+/// What a trigger may say.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    /// Values for what the job declares in its `[params]`.
+    #[serde(default)]
+    params: BTreeMap<String, Value>,
+}
+
+/// `POST /api/v1/jobs/{name}/runs`: 202 with the queued run.
+pub(super) async fn trigger(
+    State(surface): State<Surface>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<impl IntoResponse, Problem> {
+    let body = if body.is_empty() {
+        Body::default()
+    } else {
+        serde_json::from_slice(&body).map_err(|error| {
+            Problem::bad_request(format!("the body is not what a trigger takes: {error}"))
+                .help(r#"send {"params": {"NAME": VALUE}} or nothing"#)
+        })?
+    };
+    let id = requests::trigger(&surface.pool, &name, &body.params, "api").await?;
+    let run = runs::load(&surface, id).await?;
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, format!("/api/v1/runs/{id}"))], Json(run)))
+}
+
+impl From<RequestError> for Problem {
+    fn from(error: RequestError) -> Self {
+        let detail = error.to_string();
+        match error {
+            RequestError::UnknownJob { .. } => Self::not_found(detail),
+            RequestError::Params(problems) => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "parameters-refused",
+                "The job does not take these parameters",
+                detail,
+            )
+            .errors(
+                problems
+                    .iter()
+                    .map(|p| FieldError {
+                        pointer: p.param.as_ref().map_or("/params".to_owned(), |name| format!("/params/{name}")),
+                        detail: p.to_string(),
+                    })
+                    .collect(),
+            ),
+            RequestError::NoRevision | RequestError::Unreadable(..) => {
+                Self::new(StatusCode::CONFLICT, "no-active-files", "No usable files are active", detail)
+            }
+            RequestError::Database(error) => Self::database(&error),
+        }
+    }
+}

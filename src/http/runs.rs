@@ -1,0 +1,121 @@
+//! Looking at runs, and cancelling one.
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::IntoResponse,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Surface, problem::Problem};
+use crate::queue::{self, Cancel, Filter, Run};
+
+/// The most runs on one page.
+const PAGE: i64 = 500;
+
+/// Which runs to list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    job: Option<String>,
+    state: Option<String>,
+    schedule: Option<String>,
+    chain: Option<Uuid>,
+    before: Option<Uuid>,
+    limit: Option<i64>,
+}
+
+/// One page of runs, newest first.
+#[derive(Debug, Serialize)]
+pub(super) struct Page {
+    runs: Vec<Run>,
+    /// What to send as `before` for the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Uuid>,
+}
+
+/// `GET /api/v1/runs`.
+pub(super) async fn list(
+    State(surface): State<Surface>,
+    asked: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
+) -> Result<Json<Page>, Problem> {
+    let Query(asked) = asked.map_err(|error| {
+        Problem::bad_request(error.body_text()).help("filters are job, state, schedule, chain, before and limit")
+    })?;
+    let limit = asked.limit.unwrap_or(50);
+    if !(1..=PAGE).contains(&limit) {
+        return Err(Problem::bad_request(format!("limit is {limit}; it must be from 1 to {PAGE}")));
+    }
+    let filter = Filter {
+        job: asked.job,
+        state: asked.state,
+        schedule: asked.schedule,
+        chain: asked.chain,
+        before: asked.before,
+        limit: limit + 1,
+    };
+    let mut runs = queue::list(&surface.pool, &filter).await.map_err(|error| Problem::database(&error))?;
+    // One more than asked for tells whether there is a next page.
+    let more = runs.len() as i64 > limit;
+    runs.truncate(limit as usize);
+    let next = runs.last().filter(|_| more).map(|run| run.id);
+    Ok(Json(Page { runs, next }))
+}
+
+/// `GET /api/v1/runs/{id}`.
+pub(super) async fn show(State(surface): State<Surface>, Path(id): Path<String>) -> Result<Json<Run>, Problem> {
+    load(&surface, parse(&id)?).await.map(Json)
+}
+
+/// Why a run should end.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reason {
+    why: Option<String>,
+}
+
+/// `POST /api/v1/runs/{id}/cancel`: 202, since a running one ends a moment later.
+pub(super) async fn cancel(
+    State(surface): State<Surface>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<impl IntoResponse, Problem> {
+    let id = parse(&id)?;
+    let reason: Reason = if body.is_empty() {
+        Reason::default()
+    } else {
+        serde_json::from_slice(&body).map_err(|error| {
+            Problem::bad_request(format!("the body is not what a cancel takes: {error}"))
+                .help(r#"send {"why": "…"} or nothing"#)
+        })?
+    };
+    let cancelled = queue::cancel(&surface.pool, id, "api", reason.why.as_deref().unwrap_or("cancelled over the API"))
+        .await
+        .map_err(|error| Problem::database(&error))?;
+    match cancelled {
+        Cancel::Ended | Cancel::Asked => Ok((StatusCode::ACCEPTED, Json(load(&surface, id).await?))),
+        Cancel::Over(state) => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "already-over",
+            "The run is over",
+            format!("run {id} is {state} and cannot be cancelled"),
+        )),
+        Cancel::Unknown => Err(no_run(id)),
+    }
+}
+
+fn parse(id: &str) -> Result<Uuid, Problem> {
+    id.parse().map_err(|_| Problem::not_found(format!("`{id}` is no run's id")))
+}
+
+/// One run, or the problem that there is none.
+pub(super) async fn load(surface: &Surface, id: Uuid) -> Result<Run, Problem> {
+    queue::find(&surface.pool, id).await.map_err(|error| Problem::database(&error))?.ok_or_else(|| no_run(id))
+}
+
+fn no_run(id: Uuid) -> Problem {
+    Problem::not_found(format!("there is no run {id}"))
+}

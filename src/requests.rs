@@ -1,0 +1,98 @@
+//! What people may ask for, the same from every surface: a run of a job, with parameters that the job declares.
+//!
+//! A request reads the *active* revision, as the daemons do: an edited file counts once it is applied.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::{
+    catalog::{Catalog, Files, ParamProblem},
+    ledger, queue,
+    spec::Spec,
+};
+
+/// Why a request is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// No files were ever applied to this queue.
+    #[error(
+        "no files are active in this queue yet; start a daemon with `sexton run`, or run `sexton check` to see what keeps it from starting"
+    )]
+    NoRevision,
+    /// The active files cannot be read by this binary.
+    #[error("the active files (revision {0}) cannot be read by this version of sexton: {1}")]
+    Unreadable(i64, String),
+    /// No such job.
+    #[error("no job `{name}` is active{}", .near.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+    UnknownJob {
+        /// What was asked for.
+        name: String,
+        /// The nearest name.
+        near: Option<String>,
+    },
+    /// Parameters that the job does not take.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Params(Vec<ParamProblem>),
+    /// The database.
+    #[error("the queue's database failed: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+impl From<queue::EnqueueError> for RequestError {
+    fn from(error: queue::EnqueueError) -> Self {
+        match error {
+            queue::EnqueueError::Database(error) => Self::Database(error),
+            // Only runs that a slot makes can collide; a person's run has no slot.
+            twice @ queue::EnqueueError::Twice(_) => Self::Database(sqlx::Error::Protocol(twice.to_string())),
+        }
+    }
+}
+
+/// The catalog of the active revision.
+///
+/// # Errors
+/// [`RequestError::NoRevision`], [`RequestError::Unreadable`] or the database's.
+pub async fn active(pool: &PgPool) -> Result<Catalog, RequestError> {
+    let mut connection = pool.acquire().await?;
+    let revision = ledger::current(&mut connection).await?.ok_or(RequestError::NoRevision)?;
+    let parsed = Catalog::parse(&Files(revision.files));
+    parsed.catalog.ok_or_else(|| {
+        let first =
+            parsed.problems.iter().find(|problem| problem.is_error()).map(ToString::to_string).unwrap_or_default();
+        RequestError::Unreadable(revision.id, first)
+    })
+}
+
+/// The job as a run of it would carry it.
+///
+/// # Errors
+/// When there is no such job, or it does not take these parameters.
+pub fn resolve(catalog: &Catalog, job: &str, params: &BTreeMap<String, Value>) -> Result<Spec, RequestError> {
+    if !catalog.jobs.contains_key(job) {
+        let near = catalog.jobs.keys().min_by_key(|name| strsim::damerau_levenshtein(name, job));
+        let near = near.filter(|name| strsim::damerau_levenshtein(name, job) <= 3).cloned();
+        return Err(RequestError::UnknownJob { name: job.to_owned(), near });
+    }
+    catalog.resolve(job, params).map_err(RequestError::Params)
+}
+
+/// Queues a run of `job`.
+///
+/// # Errors
+/// See [`RequestError`]; nothing is queued then.
+pub async fn trigger(
+    pool: &PgPool,
+    job: &str,
+    params: &BTreeMap<String, Value>,
+    by: &str,
+) -> Result<Uuid, RequestError> {
+    let spec = resolve(&active(pool).await?, job, params)?;
+    let mut tx = pool.begin().await?;
+    let id = queue::enqueue(&mut tx, &queue::NewRun::now(spec, by)).await?;
+    tx.commit().await?;
+    queue::nudge(pool).await;
+    Ok(id)
+}
