@@ -1,4 +1,123 @@
-//! The command line: parses and asks.
+//! The command line: parses, asks the shared truths, and prints.
+//!
+//! What needs the whole daemon (`run`, `once`, `demo`) is only parsed here and done by `daemon`.
 
 pub mod check;
+mod database;
+pub mod exit;
 pub mod next;
+mod reach;
+mod runs;
+mod trigger;
+
+use std::{io::Write, path::PathBuf};
+
+use clap::{Parser, Subcommand};
+
+pub use reach::{AskError, load, queue_login, targets};
+pub use runs::who;
+pub use trigger::{code, report};
+
+/// A durable job scheduler that looks after PostgreSQL data.
+#[derive(Debug, Parser)]
+#[command(name = "sexton", version, about, after_help = exit::HELP, propagate_version = true)]
+pub struct Cli {
+    /// The settings [default: ./sexton.toml, then /etc/sexton/sexton.toml]
+    #[arg(long, global = true, value_name = "FILE", env = "SEXTON_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Print JSON for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon: plan, work and tell, until SIGTERM; SIGHUP reloads the files
+    Run,
+    /// See everything work on a private PostgreSQL: no configuration, no account
+    Demo(DemoArgs),
+    /// Check job and schedule files; needs no database
+    Check(check::Args),
+    /// Show when schedules fire next
+    Next(next::Args),
+    /// Hand a run of a job to the daemons
+    Trigger(TriggerArgs),
+    /// Run a job now, in this process; needs no daemon
+    Once(OnceArgs),
+    /// See, cancel and retry runs
+    #[command(subcommand)]
+    Runs(runs::Command),
+    /// Prepare databases
+    #[command(subcommand)]
+    Db(database::Command),
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, clap::Args)]
+pub struct DemoArgs {
+    /// End after the tour; exit code 0 only if every step did what the summary says
+    #[arg(long)]
+    pub once: bool,
+    /// Where the private cluster, the vault and the files go
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// The HTTP port on 127.0.0.1; 0 takes a free one
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+}
+
+/// Arguments of `trigger`.
+#[derive(Debug, clap::Args)]
+pub struct TriggerArgs {
+    #[command(flatten)]
+    /// Which job, with which parameters.
+    pub what: OnceArgs,
+    /// Wait for the end and exit with its code
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// Which job, with which parameters.
+#[derive(Debug, clap::Args)]
+pub struct OnceArgs {
+    /// The job's name: its file's name without `.toml`
+    #[arg(value_name = "JOB")]
+    pub job: String,
+    /// Set a parameter that the job declares in its [params]; may be repeated
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
+    pub params: Vec<(String, String)>,
+}
+
+fn param(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+/// Answers a command that only asks. The number is the exit code.
+///
+/// # Errors
+/// What stopped it, for the person at the prompt. `run`, `once` and `demo` are not answered here.
+pub async fn ask(cli: &Cli, out: &mut dyn Write) -> Result<u8, AskError> {
+    match &cli.command {
+        Command::Check(args) => {
+            let args = check::Args { config: cli.config.clone(), json: cli.json, ..args.clone() };
+            Ok(check::run(&args, out)?)
+        }
+        Command::Next(args) => {
+            let args = next::Args { config: cli.config.clone(), json: cli.json, ..args.clone() };
+            Ok(next::run(&args, out)?)
+        }
+        Command::Trigger(args) => trigger::run(cli, args, out).await,
+        Command::Runs(command) => runs::run(cli, command, out).await,
+        Command::Db(command) => database::run(cli, command, out).await,
+        Command::Run | Command::Once(_) | Command::Demo(_) => {
+            Err(AskError::Said("this command is the daemon's".to_owned()))
+        }
+    }
+}

@@ -36,11 +36,11 @@ pub struct Args {
     /// The folder of schedule files [default: the settings', else ./schedules]
     #[arg(long, value_name = "DIR")]
     pub schedules: Option<PathBuf>,
-    /// The settings
-    #[arg(long, value_name = "FILE")]
+    /// The settings; without any, names of targets, vaults and channels are not looked up.
+    #[arg(skip)]
     pub config: Option<PathBuf>,
     /// Print JSON for programs
-    #[arg(long)]
+    #[arg(skip)]
     pub json: bool,
 }
 

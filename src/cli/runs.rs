@@ -1,0 +1,177 @@
+//! `sexton runs`: see, cancel and retry runs.
+
+use std::io::Write;
+
+use clap::Subcommand;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{AskError, Cli, exit, reach};
+use crate::queue::{self, Cancel, Filter, Retried, Run};
+
+/// What to do with runs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The newest runs first
+    List {
+        /// Only of this job
+        #[arg(long, value_name = "JOB")]
+        job: Option<String>,
+        /// Only in this state: waiting, ready, running, retrying, held, done, skipped, failed, cancelled
+        #[arg(long, value_name = "STATE")]
+        state: Option<String>,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(i64).range(1..=1000))]
+        limit: i64,
+    },
+    /// One run: what it did, why it failed, what to do
+    Show {
+        /// The run's id
+        id: Uuid,
+    },
+    /// End a run; one that is running is told to stop
+    Cancel {
+        /// The run's id
+        id: Uuid,
+        /// Why, for the record
+        #[arg(long, value_name = "TEXT", default_value = "cancelled at the command line")]
+        why: String,
+    },
+    /// Have a failed, cancelled or held run tried again
+    Retry {
+        /// The run's id
+        id: Uuid,
+    },
+}
+
+pub(super) async fn run(cli: &Cli, command: &Command, out: &mut dyn Write) -> Result<u8, AskError> {
+    let pool = reach::queue_pool(cli.config.as_deref())?;
+    match command {
+        Command::List { job, state, limit } => {
+            let filter = Filter { job: job.clone(), state: state.clone(), limit: *limit, ..Filter::default() };
+            let runs = queue::list(&pool, &filter).await?;
+            if cli.json {
+                writeln!(out, "{}", serde_json::to_string_pretty(&runs)?)?;
+            } else {
+                table(&runs, out)?;
+            }
+        }
+        Command::Show { id } => {
+            let run = queue::find(&pool, *id).await?.ok_or_else(|| unknown(*id))?;
+            if cli.json {
+                writeln!(out, "{}", serde_json::to_string_pretty(&run)?)?;
+            } else {
+                show(&run, out)?;
+            }
+        }
+        Command::Cancel { id, why } => {
+            let said = match queue::cancel(&pool, *id, &who(), why).await? {
+                Cancel::Ended => "cancelled",
+                Cancel::Asked => "its worker was told to stop it",
+                Cancel::Over(state) => {
+                    return Err(AskError::Said(format!("run {id} is {state}; there is nothing to cancel")));
+                }
+                Cancel::Unknown => return Err(unknown(*id)),
+            };
+            writeln!(out, "run {id}: {said}")?;
+        }
+        Command::Retry { id } => match queue::retry(&pool, *id, &who()).await? {
+            Retried::Ready => writeln!(out, "run {id} is ready again")?,
+            Retried::Not(state) => {
+                return Err(AskError::Said(format!(
+                    "run {id} is {state}; only failed, cancelled, held or retrying runs can be retried"
+                )));
+            }
+            Retried::Unknown => return Err(unknown(*id)),
+        },
+    }
+    Ok(exit::DONE)
+}
+
+fn unknown(id: Uuid) -> AskError {
+    AskError::Said(format!("there is no run {id}; `sexton runs list` shows the newest"))
+}
+
+/// Who sits at the command line, for the record.
+pub fn who() -> String {
+    let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER")).unwrap_or_else(|_| "somebody".to_owned());
+    format!("{user} at the command line")
+}
+
+fn table(runs: &[Run], out: &mut dyn Write) -> std::io::Result<()> {
+    if runs.is_empty() {
+        return writeln!(out, "no runs");
+    }
+    let width = runs.iter().map(|run| run.job.len()).max().unwrap_or(3).max(3);
+    writeln!(out, "{:36}  {:width$}  {:9}  {:19}  {:>8}  WHAT", "RUN", "JOB", "STATE", "DUE (UTC)", "TOOK")?;
+    for run in runs {
+        let due = run.due_at.format("%Y-%m-%d %H:%M:%S");
+        writeln!(out, "{}  {:width$}  {:9}  {due}  {:>8}  {}", run.id, run.job, run.state, took(run), what(run))?;
+    }
+    Ok(())
+}
+
+fn took(run: &Run) -> String {
+    match (run.started_at, run.finished_at) {
+        (Some(from), Some(to)) => format!("{:.1}s", (to - from).as_seconds_f64()),
+        _ => String::new(),
+    }
+}
+
+/// The few words that tell most about a run.
+fn what(run: &Run) -> String {
+    let text = run.why.clone().unwrap_or_else(|| match (run.progress_done, run.progress_total) {
+        (Some(done), Some(total)) => format!("{done} of {total} {}", run.progress_unit.as_deref().unwrap_or("")),
+        (Some(done), None) => format!("{done} {}", run.progress_unit.as_deref().unwrap_or("")),
+        _ => numbers(&run.report),
+    });
+    let line = text.lines().next().unwrap_or_default();
+    line.chars().take(100).collect()
+}
+
+/// The numbers of a report, in one line.
+fn numbers(report: &Value) -> String {
+    let Some(entries) = report.as_object() else { return String::new() };
+    entries
+        .iter()
+        .filter(|(_, value)| value.is_number())
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn show(run: &Run, out: &mut dyn Write) -> std::io::Result<()> {
+    writeln!(out, "run        {}", run.id)?;
+    writeln!(out, "job        {} ({})", run.job, run.kind)?;
+    writeln!(out, "state      {}", run.state)?;
+    writeln!(out, "asked by   {} at {}", run.requested_by, run.created_at.format("%F %T UTC"))?;
+    if let (Some(schedule), Some(at)) = (&run.schedule, run.nominal_at) {
+        let late = if run.caught_up { ", caught up" } else { "" };
+        writeln!(out, "slot       {schedule} at {}{late}", at.format("%F %T UTC"))?;
+    }
+    writeln!(out, "attempts   {} of {}", run.spent, run.most_attempts)?;
+    if let Some(at) = run.started_at {
+        writeln!(out, "started    {}", at.format("%F %T UTC"))?;
+    }
+    if let Some(at) = run.finished_at {
+        writeln!(out, "finished   {} (took {})", at.format("%F %T UTC"), took(run))?;
+    }
+    if run.progress_done.is_some() {
+        writeln!(out, "progress   {}", what(run))?;
+    }
+    if let Some(why) = &run.why {
+        writeln!(out, "why        {why}")?;
+    }
+    if let Some(help) = &run.help {
+        writeln!(out, "help       {help}")?;
+    }
+    for (n, attempt) in run.attempts.as_array().into_iter().flatten().enumerate() {
+        let why = attempt.get("why").and_then(Value::as_str).unwrap_or("");
+        let how = attempt.get("outcome").and_then(Value::as_str).unwrap_or("ended");
+        writeln!(out, "attempt {:<2} {how} {why}", n + 1)?;
+    }
+    for (name, value) in run.report.as_object().into_iter().flatten() {
+        writeln!(out, "  {name} = {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))?;
+    }
+    Ok(())
+}
