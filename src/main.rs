@@ -1,3 +1,7 @@
 //! The `sexton` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sexton::daemon::main()
+}

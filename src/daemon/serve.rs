@@ -1,0 +1,205 @@
+//! `sexton run`: the daemon.
+//!
+//! Starts the stages side by side, reloads the files at SIGHUP, and at SIGTERM takes them down in an order in which
+//! nothing is lost: readiness first, then no new slots, then the runs, then what people must be told.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::TcpListener,
+    sync::Notify,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    logging,
+    reload::{self, Occasion, ReloadError},
+    signals,
+    wire::{self, Parts},
+};
+use crate::{
+    alerts,
+    cli::{self, AskError, Cli, exit},
+    db, http, metrics, planner,
+    pulse::Pulse,
+    queue,
+    settings::Settings,
+    worker::{self, Worker},
+};
+
+/// How long the last messages may take before the process ends; daemons that go on deliver the rest.
+const FLUSH: Duration = Duration::from_secs(10);
+
+/// Runs the daemon until it is told to stop.
+pub(super) async fn run(cli: &Cli) -> Result<u8, AskError> {
+    let settings = cli::load(cli.config.as_deref())?;
+    logging::start(&settings.log);
+    let stop = CancellationToken::new();
+    signals::stop_at_signals(&stop)?;
+    let daemon = Daemon::start(settings).await?;
+    daemon.serve(stop).await?;
+    Ok(exit::DONE)
+}
+
+/// A daemon that is about to serve: its database is up to date, its files are active, its address is bound.
+pub(super) struct Daemon {
+    pub(super) settings: Settings,
+    pub(super) parts: Parts,
+    /// Wakes the planner, after the files changed.
+    pub(super) poke: Arc<Notify>,
+    listener: Option<TcpListener>,
+}
+
+impl Daemon {
+    /// Waits for the database, brings it up to date and takes the files in.
+    pub(super) async fn start(settings: Settings) -> Result<Self, AskError> {
+        let parts = wire::parts(&settings)?;
+        wait_for_database(&parts).await?;
+        db::migrate(&parts.pool).await?;
+        reload::reload(&parts.pool, &parts.source, Occasion::Start, &parts.by()).await.map_err(refused)?;
+        let listener =
+            match &settings.http {
+                Some(http) => Some(TcpListener::bind(http.listen).await.map_err(|error| {
+                    AskError::Said(format!("[http] listen: {} cannot be bound: {error}", http.listen))
+                })?),
+                None => None,
+            };
+        Ok(Self { settings, parts, poke: Arc::default(), listener })
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.listener.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// Serves until `stop`, then drains.
+    pub(super) async fn serve(self, stop: CancellationToken) -> Result<(), AskError> {
+        let Self { settings, parts, poke, listener } = self;
+        let recorder = metrics::install();
+        let pulse = Pulse::default();
+        let mut side = JoinSet::new();
+        // Surfaces and watchers live until everything else has ended.
+        let over = CancellationToken::new();
+        if let (Some(listener), Some(http)) = (listener, &settings.http) {
+            let surface = http::Surface {
+                pool: parts.pool.clone(),
+                token: http.token.clone().map(Arc::new),
+                metrics: recorder,
+                pulse: pulse.clone(),
+            };
+            let address = listener.local_addr()?;
+            tracing::info!(%address, "listening on http://{address}");
+            side.spawn(serve_http(listener, surface, over.clone()));
+        }
+        side.spawn(measure(parts.pool.clone(), over.clone()));
+        let alerts_stop = CancellationToken::new();
+        let alerting = tokio::spawn(alerts::run(parts.alerts.clone(), alerts_stop.clone()));
+        side.spawn(reload::on_hangup(parts.pool.clone(), parts.source.clone(), parts.by(), poke.clone(), over.clone()));
+        let options = planner::Options {
+            me: parts.source.me,
+            default_alert: settings.alerts.default.clone(),
+            pulse: pulse.clone(),
+            ..planner::Options::new()
+        };
+        let planning = tokio::spawn(planner::run(parts.pool.clone(), options, poke, stop.clone()));
+        let working = tokio::spawn(worker::run(worker_of(&settings, &parts), stop.clone()));
+        tracing::info!(slots = settings.worker.slots, "sexton {} is at work", env!("CARGO_PKG_VERSION"));
+
+        stop.cancelled().await;
+        pulse.end();
+        let _ = planning.await;
+        let worked = working.await.map_err(|error| AskError::Said(format!("the worker broke down: {error}")))?;
+        alerts_stop.cancel();
+        let _ = alerting.await;
+        match alerts::flush(&parts.alerts, Instant::now() + FLUSH).await {
+            Ok(0) => {}
+            Ok(left) => {
+                tracing::warn!(left, "{left} messages are not delivered yet; the next daemon goes on with them")
+            }
+            Err(error) => tracing::warn!(%error, "the last messages could not be looked at; the next daemon does it"),
+        }
+        over.cancel();
+        side.join_all().await;
+        worked.map_err(|error| AskError::Said(error.to_string()))?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// The first start refuses broken files, and shows all that is wrong with them.
+fn refused(error: ReloadError) -> AskError {
+    let text = match &error {
+        ReloadError::FirstStart { problems, files } => {
+            let shown: Vec<String> = problems.iter().map(|problem| problem.render(files, false)).collect();
+            format!("{error}\n{}", shown.join("\n"))
+        }
+        _ => error.to_string(),
+    };
+    AskError::Said(text)
+}
+
+fn worker_of(settings: &Settings, parts: &Parts) -> Worker {
+    let mut worker = Worker::new(parts.pool.clone(), parts.beat_pool.clone(), parts.env.clone());
+    worker.options.slots = settings.worker.slots;
+    worker.options.grace = settings.worker.grace.0;
+    worker
+}
+
+async fn serve_http(listener: TcpListener, surface: http::Surface, over: CancellationToken) {
+    if let Err(error) = http::serve(listener, surface, over).await {
+        tracing::error!(%error, "the HTTP surface broke; the daemon works on without it");
+    }
+}
+
+/// Waits until Postgres answers; says so once, and again when it does.
+async fn wait_for_database(parts: &Parts) -> Result<(), AskError> {
+    let mut said = false;
+    let mut pause = Duration::from_millis(200);
+    loop {
+        match sqlx::query("select 1").execute(&parts.pool).await {
+            Ok(_) => break,
+            // What a person must change is no use waiting for.
+            Err(error)
+                if error
+                    .as_database_error()
+                    .is_some_and(|e| !e.code().is_some_and(|c| c.starts_with("57") || c.starts_with("53"))) =>
+            {
+                return Err(AskError::Said(format!("[database] {}: {error}", parts.login)));
+            }
+            Err(error) => {
+                if !said {
+                    tracing::warn!(%error, "the queue's database {} does not answer; waiting for it", parts.login);
+                    said = true;
+                }
+            }
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+    }
+    if said {
+        tracing::info!("the queue's database answers");
+    }
+    Ok(())
+}
+
+/// Keeps the gauges of the queue current.
+async fn measure(pool: sqlx::PgPool, over: CancellationToken) {
+    const STATES: [&str; 5] = ["waiting", "ready", "running", "retrying", "held"];
+    while !over.is_cancelled() {
+        if let Ok(depths) = queue::depth(&pool).await {
+            for state in STATES {
+                let depth = depths.iter().find(|depth| depth.state == state);
+                ::metrics::gauge!(metrics::QUEUE_DEPTH, "state" => state).set(depth.map_or(0, |d| d.runs) as f64);
+                if state == "ready" {
+                    ::metrics::gauge!(metrics::QUEUE_OLDEST).set(depth.map_or(0.0, |d| d.oldest.max(0.0)));
+                }
+            }
+        }
+        tokio::select! {
+            () = over.cancelled() => {}
+            () = sleep(Duration::from_secs(15)) => {}
+        }
+    }
+}
