@@ -10,5 +10,6 @@ mod files;
 mod outbox;
 mod planner;
 mod queue;
+mod shipped;
 mod tidy;
 mod worker;
