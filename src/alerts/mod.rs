@@ -89,13 +89,12 @@ async fn wake(pool: &PgPool, listener: &mut Option<PgListener>) {
     }
     match listener {
         None => sleep(LOOK).await,
-        Some(fresh) => match timeout(LOOK, fresh.recv()).await {
-            Ok(Err(_)) => {
+        Some(fresh) => {
+            if let Ok(Err(_)) = timeout(LOOK, fresh.recv()).await {
                 *listener = None;
                 sleep(LOOK).await;
             }
-            Ok(Ok(_)) | Err(_) => {}
-        },
+        }
     }
 }
 

@@ -200,7 +200,7 @@ pub(super) fn value(doc: &mut Doc<'_>, node: &Node<'_>, param: &Param) -> Option
 
 /// What stands for the parameter while the kind's table is inspected: its default, else any value that it takes.
 fn sample<'i>(table: &DeTable<'i>, sort: Sort, key: &doc::Key<'i>) -> Node<'i> {
-    let choice = table.get("one_of").and_then(|node| node.get_ref().as_array()?.get(0));
+    let choice = table.get("one_of").and_then(|node| node.get_ref().as_array()?.first());
     if let Some(node) = table.get("default").or(choice).or(table.get("min")).or(table.get("max")) {
         return node.clone();
     }

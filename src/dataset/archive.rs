@@ -97,7 +97,7 @@ fn changes(node: &Node, archive: &Table, there: &[Column]) -> Result<Vec<String>
     let alter = |what: String| format!("alter table {} {what}", archive.sql());
     let drift = |what: String, fix: String| Error::Drift {
         table: node.table.clone(),
-        archive: archive.clone(),
+        archive: Box::new(archive.clone()),
         what,
         fix: format!("{fix};"),
     };

@@ -107,8 +107,8 @@ pub enum Error {
     Drift {
         /// The main table.
         table: Table,
-        /// Its archive.
-        archive: Table,
+        /// Its archive; boxed, since two tables would make every result large.
+        archive: Box<Table>,
         /// The difference.
         what: String,
         /// The statement that mends it.

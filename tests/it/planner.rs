@@ -184,7 +184,7 @@ async fn edits_and_planners_at_once_lose_no_slot_and_double_none() {
     let pool = database.pool();
     let text = |about: u32| {
         let all = "overlap = \"allow_all\"";
-        let third = if about % 2 == 0 { schedule("c", "0 0 1 1 *", "") } else { String::new() };
+        let third = if about.is_multiple_of(2) { schedule("c", "0 0 1 1 *", "") } else { String::new() };
         format!("# {about}\n{}{}{third}", schedule("a", "* * * * * *", all), schedule("b", "* * * * * *", ""))
     };
     let disk = Disk::new(&text(0));

@@ -36,7 +36,7 @@ async fn what_a_writer_adds_meanwhile_goes_with_its_parent() {
                 "insert into retry_attempts (exception_id, attempt_number, initiated_by) values ($1, $2, 'writer') returning id",
             )
             .bind(8 + n % 592)
-            .bind(100 + (n / 592) as i32)
+            .bind(100 + n / 592)
             .fetch_one(&pool)
             .await;
             kept.extend(id.ok());
