@@ -170,8 +170,7 @@ fn name_at(doc: &mut Doc<'_>, name: &str, what: &str, at: Range<usize>) {
 /// Reads a data set's file.
 fn dataset(doc: &mut Doc<'_>) -> Option<Value> {
     let table = doc.parse()?;
-    let (definition, whole) =
-        doc.whole_table("the data set", 0..0, 0..doc.text.len(), &table, Definition::deserialize);
+    let (definition, whole) = doc.whole_table("the data set", 0..0, 0..doc.text.len(), &table, Definition::deserialize);
     if whole {
         for problem in definition.iter().flat_map(Definition::problems) {
             doc.error(doc::place(&table, problem.key).unwrap_or(0..0), problem.message, None);
