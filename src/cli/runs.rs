@@ -129,15 +129,18 @@ fn what(run: &Run) -> String {
     line.chars().take(100).collect()
 }
 
-/// The numbers of a report, in one line.
+/// The numbers of a report that tell something, in one line: no zeros, no times (they have their column), no details.
 fn numbers(report: &Value) -> String {
     let Some(entries) = report.as_object() else { return String::new() };
-    entries
-        .iter()
-        .filter(|(_, value)| value.is_number())
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect::<Vec<_>>()
-        .join(" ")
+    let tells = |name: &str, value: &Value| {
+        value.as_f64().is_some_and(|number| number != 0.0)
+            && !name.contains('.')
+            && !name.starts_with("duration")
+            && !name.ends_with("_seconds")
+    };
+    let told = entries.iter().filter(|(name, value)| tells(name, value)).map(|(name, value)| format!("{name}={value}"));
+    let dry = entries.get("dry_run").and_then(Value::as_bool) == Some(true);
+    dry.then(|| "dry run".to_owned()).into_iter().chain(told).collect::<Vec<_>>().join(" ")
 }
 
 fn show(run: &Run, out: &mut dyn Write) -> std::io::Result<()> {

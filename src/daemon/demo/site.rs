@@ -157,3 +157,23 @@ url    = "{}"
         inbox.http_url("/partner")
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Catalog, Files};
+
+    #[test]
+    fn the_demos_own_files_are_good() {
+        let own = [
+            ("jobs/count-exceptions.toml", COUNT),
+            ("jobs/hello.toml", HELLO),
+            ("jobs/check-partner.toml", "[http]\nmethod = \"GET\"\nurl = \"http://127.0.0.1:9/partner\"\n"),
+            ("schedules/demo.toml", super::super::tour::LIVE),
+        ];
+        let files = SHIPPED.iter().chain(&own).map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
+        let parsed = Catalog::parse(&Files(files.collect()));
+        let errors: Vec<_> = parsed.problems.iter().filter(|problem| problem.is_error()).collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+    }
+}

@@ -68,7 +68,7 @@ const SECOND: [Shot; 2] = [
 ];
 
 /// What goes on after the tour: a few seconds apart, and all of it harmless.
-const LIVE: &str = r#"# `sexton demo` goes on with these; edit them and send SIGHUP.
+pub(super) const LIVE: &str = r#"# `sexton demo` goes on with these; edit them and send SIGHUP.
 [[at]]
 name = "count-often"
 job  = "count-exceptions"
@@ -82,12 +82,12 @@ cron = "*/10 * * * * *"
 [[at]]
 name = "validate-often"
 job  = "validate-full"
-cron = "7/15 * * * * *"
+cron = "7-59/15 * * * * *"
 
 [[at]]
 name   = "weekly-every-half-minute"
 job    = "archive-exceptions"
-cron   = "11/30 * * * * *"
+cron   = "11-59/30 * * * * *"
 then   = ["cleanup-resolved", "cleanup-old", "analyze"]
 params = { dry_run = true }
 
