@@ -70,14 +70,9 @@ impl Say {
     pub(super) fn next(&mut self, site: &Site, address: Option<SocketAddr>) {
         self.title("It goes on serving, with schedules a few seconds apart. In another terminal:");
         let config = site.settings.display();
-        for command in [
-            format!("sexton runs list --config {config}"),
-            format!("sexton trigger backup-collector --wait --config {config}"),
-            format!("sexton once count-exceptions --config {config}"),
-            format!("sexton next --config {config}"),
-            format!("sexton check --config {config}"),
-        ] {
-            self.line(&command);
+        let sexton = ourselves();
+        for command in ["runs list", "trigger backup-collector --wait", "once count-exceptions", "next", "check"] {
+            self.line(&format!("{sexton} {command} --config {config}"));
         }
         if let Some(address) = address {
             let token = site.token.display();
@@ -90,5 +85,17 @@ impl Say {
             std::process::id()
         ));
         self.line("end it with Ctrl-C");
+    }
+}
+
+/// How to call this very program from here: `sexton` need not be installed to be tried.
+fn ourselves() -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    match std::env::current_exe() {
+        Ok(program) => match program.strip_prefix(&here) {
+            Ok(inside) => format!("./{}", inside.display()),
+            Err(_) => program.display().to_string(),
+        },
+        Err(_) => "sexton".to_owned(),
     }
 }
