@@ -71,7 +71,11 @@ pub(super) fn load(
 
     let mut reader = Reader {
         place: path.as_ref().map_or("settings".to_owned(), |p| p.display().to_string()),
-        folder: path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default(),
+        // Whole, since children work in folders of their own.
+        folder: path
+            .as_deref()
+            .and_then(|path| std::path::absolute(path).ok()?.parent().map(Path::to_owned))
+            .unwrap_or_default(),
         credentials: env.get("CREDENTIALS_DIRECTORY").map(PathBuf::from),
         document: document.get_ref(),
         text: &text,
