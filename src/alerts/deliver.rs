@@ -20,7 +20,11 @@ const TRIES: i32 = 100;
 /// Delivers until `stop`.
 pub(super) async fn keep(alerts: Alerts, channel: String, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        let sent = match tick(&alerts, &channel).await {
+        let sent = tokio::select! {
+            sent = tick(&alerts, &channel) => sent,
+            () = patience_over(&stop) => return,
+        };
+        let sent = match sent {
             Ok(sent) => sent,
             Err(error) => {
                 tracing::debug!(%error, channel, "deliveries cannot be read; trying again");
@@ -34,6 +38,13 @@ pub(super) async fn keep(alerts: Alerts, channel: String, stop: CancellationToke
             }
         }
     }
+}
+
+/// A little after `stop`: a send on its way may end, but nobody waits for a receiver that hangs. Its message is sent
+/// again, under the same id, once its lease is over.
+async fn patience_over(stop: &CancellationToken) {
+    stop.cancelled().await;
+    sleep(Duration::from_secs(2)).await;
 }
 
 /// Sends what is due, at most a few messages; gives how many it took.

@@ -109,7 +109,10 @@ pub async fn flush(alerts: &Alerts, deadline: Instant) -> Result<i64, sqlx::Erro
     loop {
         while alerts.decide().await? > 0 {}
         let sends = names.iter().map(|name| deliver::tick(alerts, name));
-        futures::future::try_join_all(sends).await?;
+        // A receiver that hangs is left to its lease and to the next process.
+        if let Ok(sent) = tokio::time::timeout_at(deadline, futures::future::try_join_all(sends)).await {
+            sent?;
+        }
         let left = outbox::pending(&alerts.pool, &names).await?;
         if left.pending == 0 && left.undecided == 0 {
             return Ok(0);
