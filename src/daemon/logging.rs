@@ -8,7 +8,8 @@ use crate::settings::{Log, LogFormat};
 
 /// Starts logging for this process; a second call changes nothing.
 pub(super) fn start(log: &Log) {
-    let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    // Postgres' notices ("already exists, skipping") tell nobody anything, unless somebody asks for them.
+    let filter = EnvFilter::try_new(format!("sqlx=warn,{}", log.level)).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // Fails only where a subscriber is installed already, as in tests.
     let _ = match log.format {
