@@ -4,6 +4,7 @@
 mod support;
 
 mod bench;
+mod daemon;
 mod data;
 mod embedded;
 mod files;
