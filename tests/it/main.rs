@@ -3,6 +3,7 @@
 
 mod support;
 
+mod backup;
 mod bench;
 mod daemon;
 mod data;
@@ -13,4 +14,5 @@ mod planner;
 mod queue;
 mod shipped;
 mod tidy;
+mod vault;
 mod worker;

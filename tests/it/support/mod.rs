@@ -8,6 +8,7 @@ mod database;
 mod keeper;
 mod own_cluster;
 mod proxy;
+pub mod s3;
 pub mod work;
 
 use std::{

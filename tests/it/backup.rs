@@ -1,0 +1,207 @@
+//! A backup exists once it is whole: real `pg_dump`, real restore, and dumps that go wrong in every way.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use sexton::{
+    child::Spawner,
+    kinds::{Backup, Broken, Ctx, Kind},
+    outcome::{Again, Failure, Outcome, Report},
+    vault::{Options, Vault, Vaults},
+};
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncReadExt;
+
+use crate::support::{Database, ctx, eventually, s3::S3};
+
+/// A database with a few thousand rows and some awkward names.
+async fn source() -> Database {
+    let database = Database::empty().await;
+    sqlx::raw_sql(
+        "create table public.\"Odd \"\"name\"(id bigint primary key, note text, blob bytea);
+         insert into public.\"Odd \"\"name\" select n, repeat(md5(n::text), 8), sha256(n::text::bytea) from generate_series(1, 5000) n;
+         create table public.empty(id int);",
+    )
+    .execute(database.pool())
+    .await
+    .unwrap();
+    database
+}
+
+fn kind() -> Backup {
+    serde_json::from_value(
+        json!({"target": "t", "vault": "main", "name": "shop", "keep": {"days": 30, "min_proven": 2}}),
+    )
+    .unwrap()
+}
+
+async fn done(ctx: Ctx) -> Report {
+    match kind().run(ctx).await {
+        Ok(Outcome::Done(report)) => report,
+        other => panic!("not done: {other:?}"),
+    }
+}
+
+async fn failed(ctx: Ctx) -> Failure {
+    match kind().run(ctx).await {
+        Err(Broken::Failed(failure)) | Ok(Outcome::Failed(failure)) => failure,
+        other => panic!("not failed: {other:?}"),
+    }
+}
+
+async fn programs() -> PathBuf {
+    let spawner = Spawner::start().expect("a spawner");
+    let fetched = crate::support::options(false).programs.unwrap_or_default();
+    sexton::embedded::find(&fetched, &spawner).await.expect("PostgreSQL").remove(0).dir
+}
+
+/// Reads the one backup of a vault back, holds it against its manifest, restores it, and counts.
+async fn restores(vault: &Vault, report: &Report, database: &Database) {
+    let manifests = vault.list("metadata/").await.unwrap();
+    assert_eq!(manifests.len(), 1, "{manifests:?}");
+    let mut text = String::new();
+    vault.get(&manifests[0].key).await.unwrap().read_to_string(&mut text).await.unwrap();
+    let manifest: Value = serde_json::from_str(&text).unwrap();
+    let part = &manifest["parts"][0];
+    let mut stored = Vec::new();
+    vault.get(part["key"].as_str().unwrap()).await.unwrap().read_to_end(&mut stored).await.unwrap();
+    let digest: String = Sha256::digest(&stored).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!((part["sha256"].as_str(), part["bytes"].as_u64()), (Some(digest.as_str()), Some(stored.len() as u64)));
+    assert_eq!(report.get("sha256").and_then(Value::as_str), Some(digest.as_str()));
+    assert!(manifest["toc_entries"].as_u64().unwrap() >= 3, "{manifest}");
+    assert!(manifest["restore"].as_str().unwrap().contains("pg_restore"), "{manifest}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let dump = folder.path().join("dump");
+    fs::write(&dump, zstd::decode_all(stored.as_slice()).unwrap()).unwrap();
+    let into = Database::empty().await;
+    let login = into.login();
+    let output = std::process::Command::new(programs().await.join("pg_restore"))
+        .args(["--exit-on-error", "--no-owner", "--dbname", into.name()])
+        .arg(&dump)
+        .envs(login.libpq())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let sum = "select count(*), md5(string_agg(note || blob::text, '' order by id)) from public.\"Odd \"\"name\"";
+    let here: (i64, String) = sqlx::query_as(sum).fetch_one(database.pool()).await.unwrap();
+    let there: (i64, String) = sqlx::query_as(sum).fetch_one(into.pool()).await.unwrap();
+    assert_eq!(here, there);
+}
+
+#[tokio::test]
+async fn a_backup_in_a_folder_restores_with_stock_tools() {
+    let (database, folder) = (source().await, tempfile::tempdir().unwrap());
+    let vault = || Vault::new("main", Options::Dir(folder.path().to_owned()));
+    let report = done(ctx([database.target("t")], Vaults::new([vault()]))).await;
+    assert!(report.number("bytes").unwrap() > 100_000.0, "{report:?}");
+    assert!(report.number("dump_bytes") > report.number("bytes"), "{report:?}");
+    restores(&vault(), &report, &database).await;
+}
+
+#[tokio::test]
+async fn a_backup_in_an_s3_bucket_restores_with_stock_tools() {
+    let (database, s3) = (source().await, S3::start().await);
+    let report = done(ctx([database.target("t")], Vaults::new([s3.vault("database-backups", true)]))).await;
+    restores(&s3.vault("database-backups", true), &report, &database).await;
+}
+
+/// Programs of which `pg_dump` is a script; `$REAL` in it is the real one.
+async fn with_pg_dump(script: &str) -> tempfile::TempDir {
+    let folder = crate::support::open_folder("sexton-pg-");
+    let real = programs().await;
+    for entry in fs::read_dir(&real).unwrap().flatten() {
+        if entry.file_name() != "pg_dump" {
+            std::os::unix::fs::symlink(entry.path(), folder.path().join(entry.file_name())).unwrap();
+        }
+    }
+    let path = folder.path().join("pg_dump");
+    let version = "case \"$*\" in *--version*|*-V*) exec $REAL --version ;; esac\n";
+    let version = if script.contains("--version") { "" } else { version };
+    let text = format!("#!/bin/sh\nREAL={}/pg_dump\n{version}{script}\n", real.display());
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        if entry.path().is_dir() { found.extend(files(&entry.path())) } else { found.push(entry.path()) }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_dump_that_goes_wrong_leaves_nothing_and_says_why() {
+    let database = source().await;
+    let cases = [
+        (
+            "dies half-way",
+            "$REAL \"$@\" | head -c 5000; echo 'server closed the connection' >&2; exit 1",
+            "server closed",
+        ),
+        ("is killed half-way", "$REAL \"$@\" | head -c 5000; kill -9 $$", "pg_dump"),
+        ("writes nothing and says that all is well", "exit 0", "pg_dump"),
+        ("writes something else", "echo hello; exit 0", "pg_dump"),
+        ("ends too early and says that all is well", "$REAL \"$@\" | head -c 300; exit 0", "table of contents"),
+        ("is too old", "case \"$*\" in *--version*|*-V*) echo 'pg_dump (PostgreSQL) 9.6.1' ;; esac; exit 0", "9.6"),
+    ];
+    for (what, script, said) in cases {
+        let (programs, folder) = (with_pg_dump(script).await, tempfile::tempdir().unwrap());
+        let mut target = database.target("t");
+        target.pg_bin = Some(programs.path().to_owned());
+        let vaults = Vaults::new([Vault::new("main", Options::Dir(folder.path().to_owned()))]);
+        let failure = failed(ctx([target], vaults)).await;
+        assert!(failure.why.contains(said), "{what}: {}", failure.why);
+        assert_eq!(files(folder.path()), Vec::<PathBuf>::new(), "{what} left something");
+    }
+}
+
+#[tokio::test]
+async fn a_dump_that_hangs_ends_with_its_run() {
+    let database = source().await;
+    let (programs, folder) =
+        (with_pg_dump("$REAL \"$@\" | head -c 5000; exec sleep 60").await, tempfile::tempdir().unwrap());
+    let mut target = database.target("t");
+    target.pg_bin = Some(programs.path().to_owned());
+    let ctx = ctx([target], Vaults::new([Vault::new("main", Options::Dir(folder.path().to_owned()))]));
+    let stop = ctx.stop.clone();
+    let running = tokio::spawn(kind().run(ctx));
+    eventually("the dump has begun", || async { (!files(folder.path()).is_empty()).then_some(()) }).await;
+    stop.cancel();
+    let ended = tokio::time::timeout(Duration::from_secs(15), running).await.expect("it ends").unwrap();
+    assert!(matches!(ended, Err(Broken::Stopped)), "{ended:?}");
+    assert_eq!(files(folder.path()), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_vault_that_refuses_is_found_before_anything_is_dumped() {
+    let database = source().await;
+    let s3 = S3::start().await;
+    let failure = failed(ctx([database.target("t")], Vaults::new([s3.vault("", false)]))).await;
+    assert_eq!(failure.again, Again::Never, "{failure:?}");
+    assert!(failure.why.contains("main") && failure.help.is_some(), "{failure:?}");
+    let failure = failed(ctx([database.target("t")], Vaults::default())).await;
+    assert!(failure.why.contains("main"), "{failure:?}");
+    let failure = failed(ctx([], Vaults::new([s3.vault("", true)]))).await;
+    assert!(failure.why.contains("no target `t`"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn rotation_plans_and_deletes_nothing() {
+    let (database, folder) = (source().await, tempfile::tempdir().unwrap());
+    let vault = || Vault::new("main", Options::Dir(folder.path().to_owned()));
+    // A backup of last year's, by its name: the name is what the vault knows.
+    vault().put_new("shop_backup_20200101_020000_0123456789ab.dump.zst", b"old".to_vec()).await.unwrap();
+    for _ in 0..3 {
+        done(ctx([database.target("t")], Vaults::new([vault()]))).await;
+    }
+    let objects = vault().list("").await.unwrap();
+    assert_eq!(objects.iter().filter(|object| object.key.ends_with(".dump.zst")).count(), 4, "{objects:?}");
+}
