@@ -65,7 +65,8 @@ pub(super) async fn run(args: &DemoArgs) -> Result<u8, AskError> {
     let address = daemon.address();
     let serving = tokio::spawn(daemon.serve(stop.clone()));
 
-    let tour = tour::Tour { parts, poke, site: &site, inbox: &inbox, stop: stop.clone() };
+    let url = cluster.url(COLLECTOR);
+    let tour = tour::Tour { parts, poke, site: &site, inbox: &inbox, url, stop: stop.clone() };
     let toured = tour.run(&mut say).await;
     let ended = finish(args, toured, &tour, address, &mut say, &stop).await;
     stop.cancel();
@@ -85,6 +86,8 @@ async fn finish(
 ) -> Result<u8, AskError> {
     let claims = toured?;
     let held = say.summary(&claims);
+    tour.site.keep_messages(tour.inbox)?;
+    say.look(tour.site, &tour.url);
     let code = if held { exit::DONE } else { exit::ERROR };
     if args.once {
         return Ok(code);

@@ -66,6 +66,14 @@ impl Say {
         broken == 0
     }
 
+    /// Where everything is that the summary speaks of, for eyes and tools of other people.
+    pub(super) fn look(&mut self, site: &Site, url: &str) {
+        self.title("Look for yourself");
+        self.line(&format!("the vault:    {}", site.vault.display()));
+        self.line(&format!("the messages: {}", site.messages.display()));
+        self.line(&format!("the database: psql '{url}' (while the demo runs)"));
+    }
+
     /// What to try while the daemon goes on.
     pub(super) fn next(&mut self, site: &Site, address: Option<SocketAddr>) {
         self.title("It goes on serving, with schedules a few seconds apart. In another terminal:");

@@ -33,6 +33,9 @@ timeout = "10s"
 argv = ["uname", "-sr"]
 "#;
 
+/// The inbox's path for webhook messages.
+const ALERTS: &str = "/alerts";
+
 /// Where the demo lives.
 pub(super) struct Site {
     /// The folder of the files.
@@ -41,6 +44,8 @@ pub(super) struct Site {
     pub(super) settings: Place,
     /// The vault.
     pub(super) vault: Place,
+    /// What people were told, a file a message.
+    pub(super) messages: Place,
     /// The API's token.
     pub(super) token: Place,
 }
@@ -56,10 +61,11 @@ impl Site {
         let site = Self {
             settings: folder.join("sexton.toml"),
             vault: folder.join("vault"),
+            messages: folder.join("inbox"),
             token: folder.join("api-token"),
             folder,
         };
-        for inner in ["jobs/datasets", "schedules", "vault"] {
+        for inner in ["jobs/datasets", "schedules", "vault", "inbox"] {
             fs::create_dir_all(site.folder.join(inner))?;
         }
         for (path, text) in SHIPPED {
@@ -88,7 +94,7 @@ impl Site {
         let (queue, collector) = (cluster.url(QUEUE), cluster.url(COLLECTOR));
         let (vault, token) = (self.vault.display(), self.token.display());
         let pg_bin = cluster.binaries().dir.display();
-        let (smtp, hook) = (inbox.smtp_url(), inbox.http_url("/alerts"));
+        let (smtp, hook) = (inbox.smtp_url(), inbox.http_url(ALERTS));
         format!(
             r#"# Written by `sexton demo`; every start of it writes this folder anew.
 [database]
@@ -126,6 +132,20 @@ level = "warn"
         let (fresh, path) = (self.folder.join("fresh.toml"), self.folder.join("schedules/demo.toml"));
         fs::write(&fresh, text)?;
         fs::rename(fresh, path)
+    }
+
+    /// Writes down what the inbox has received: the mails as text, the webhook messages as JSON.
+    pub(super) fn keep_messages(&self, inbox: &Inbox) -> io::Result<()> {
+        for (n, mail) in inbox.mails().iter().enumerate() {
+            let (to, subject) = (mail.to.join(", "), &mail.subject);
+            let text = format!("From: {}\nTo: {to}\nSubject: {subject}\n\n{}", mail.from, mail.body);
+            fs::write(self.messages.join(format!("mail-{}.txt", n + 1)), text)?;
+        }
+        let told = inbox.posts().into_iter().filter(|post| post.path == ALERTS);
+        for (n, post) in told.enumerate() {
+            fs::write(self.messages.join(format!("webhook-{}.json", n + 1)), post.body)?;
+        }
+        Ok(())
     }
 
     /// Connections to the database that is looked after.

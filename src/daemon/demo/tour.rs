@@ -33,6 +33,8 @@ pub(super) struct Tour<'a> {
     pub(super) poke: Arc<Notify>,
     pub(super) site: &'a Site,
     pub(super) inbox: &'a Inbox,
+    /// The database that is looked after.
+    pub(super) url: String,
     pub(super) stop: CancellationToken,
 }
 
