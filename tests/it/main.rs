@@ -8,6 +8,7 @@ mod bench;
 mod daemon;
 mod data;
 mod embedded;
+mod example_kind;
 mod files;
 mod outbox;
 mod planner;

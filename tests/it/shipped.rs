@@ -137,3 +137,20 @@ fn settings_that_are_missing_are_asked_for() {
     assert_eq!(output.status.code(), Some(1), "{err}");
     assert!(err.contains("database"), "{err}");
 }
+
+/// The kind that ARCHITECTURE.md shows is a kind: it is this file, but for where its imports come from.
+#[tokio::test]
+async fn the_kind_in_the_architecture_page_works() {
+    use sexton::{kinds::Kind, outcome::Outcome, vault::Vaults};
+    let shown = shipped("tests/it/example_kind.rs")
+        .replace("use sexton::kinds::{", "use super::{")
+        .replace("use sexton::{", "use crate::{");
+    assert!(
+        shipped("docs/ARCHITECTURE.md").contains(&shown),
+        "docs/ARCHITECTURE.md shows another kind than tests/it/example_kind.rs"
+    );
+    let kind: crate::example_kind::Wait =
+        serde_json::from_value(serde_json::json!({"length": "1ms"})).expect("a table");
+    let ended = kind.run(crate::support::ctx([], Vaults::default())).await;
+    assert!(matches!(ended, Ok(Outcome::Done(_))), "{ended:?}");
+}
