@@ -108,16 +108,6 @@ create index history_job on sexton.history (job, finished_at desc);
 create index history_finished on sexton.history (finished_at desc);
 create index history_chain on sexton.history (chain);
 
-create table sexton.request_key (
-    job text not null,
-    key text not null,
-    digest bytea not null,
-    run uuid not null,
-    created_at timestamptz not null default now(),
-    primary key (job, key)
-);
-comment on table sexton.request_key is 'Idempotency keys of requests: the same key and body gives the same run for 24 hours.';
-
 create view sexton.runs as
 select id, job, kind, state::text as state, due_at, priority, spec, most_attempts, schedule, nominal_at, caught_up, parent, chain,
        requested_by, created_at, spent, losses, token, worker, started_at, null::timestamptz as finished_at,
