@@ -9,4 +9,4 @@ from sexton.event
 where event.decided_at is null
 order by event.id
 limit $1
-for update of event skip locked
+for update of event

@@ -41,6 +41,8 @@ pub enum Because {
     FilesDrifted,
     /// The files are good again.
     FilesMended,
+    /// Messages do not reach a channel.
+    ChannelFailed,
 }
 
 impl Because {
@@ -58,6 +60,7 @@ impl Because {
             Self::FilesBroken => "files broken",
             Self::FilesDrifted => "files differ",
             Self::FilesMended => "files mended",
+            Self::ChannelFailed => "channel failed",
         }
     }
 }
@@ -77,6 +80,7 @@ pub fn decide(event: &Event, now: DateTime<Utc>, remind: TimeDelta) -> Verdict {
         "breached" => lasting(Breached, StillBreached, "threshold still passed, told before"),
         "files_broken" => lasting(FilesBroken, FilesBroken, "files still broken, told before"),
         "files_drifted" => lasting(FilesDrifted, FilesDrifted, "files still differ, told before"),
+        "channel_failed" => lasting(ChannelFailed, ChannelFailed, "the channel still fails, told before"),
         "held" => Verdict::Tell(Held),
         "missed" => Verdict::Tell(Missed),
         // A recovery is told only to those who were told of the trouble.

@@ -14,15 +14,15 @@ mod decide;
 mod deliver;
 mod render;
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgPool, postgres::PgListener};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::outbox;
+use crate::{metrics, outbox};
 
 pub use channels::{Channel, Channels, Email, EmailError, LOG, Sent, Slack, Webhook};
 pub use decide::{Because, Verdict, decide};
@@ -47,6 +47,8 @@ pub struct Alerts {
 const LOOK: Duration = Duration::from_secs(1);
 /// Events decided in one transaction.
 const BATCH: i64 = 50;
+/// How long a message waits for a daemon that has its channel.
+const ORPHANED: Duration = Duration::from_secs(3_600);
 
 /// Decides and delivers until `stop`.
 pub async fn run(alerts: Alerts, stop: CancellationToken) {
@@ -55,6 +57,7 @@ pub async fn run(alerts: Alerts, stop: CancellationToken) {
         // One task a channel: one message in flight on each, and none waits for another channel.
         senders.spawn(deliver::keep(alerts.clone(), name, stop.clone()));
     }
+    senders.spawn(keep_clean(alerts.clone(), stop.clone()));
     let mut listener = None;
     let mut quiet = false;
     while !stop.is_cancelled() {
@@ -77,6 +80,19 @@ pub async fn run(alerts: Alerts, stop: CancellationToken) {
         }
     }
     senders.join_all().await;
+}
+
+/// Looks for messages that no daemon can send, now and then.
+async fn keep_clean(alerts: Alerts, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if let Err(error) = alerts.give_up_orphans().await {
+            tracing::debug!(%error, "messages without a channel cannot be looked for; trying again");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = sleep(Duration::from_secs(60)) => {}
+        }
+    }
 }
 
 /// Waits for a notification, at most [`LOOK`].
@@ -108,21 +124,17 @@ pub async fn flush(alerts: &Alerts, deadline: Instant) -> Result<i64, sqlx::Erro
     let names = alerts.channels.names();
     loop {
         while alerts.decide().await? > 0 {}
-        let sends = names.iter().map(|name| deliver::tick(alerts, name));
-        // A receiver that hangs is left to its lease and to the next process.
-        if let Ok(sent) = tokio::time::timeout_at(deadline, futures::future::try_join_all(sends)).await {
+        let sends = names.iter().map(|name| deliver::drain(alerts, name, deadline));
+        // A send that is cut off here is repeated by whoever comes next, under the same id.
+        if let Ok(sent) = timeout_at(deadline, futures::future::try_join_all(sends)).await {
             sent?;
         }
+        // A channel that failed just now made an event of its own.
         let left = outbox::pending(&alerts.pool, &names).await?;
-        if left.pending == 0 && left.undecided == 0 {
-            return Ok(0);
-        }
-        let pause = Duration::try_from_secs_f64(left.due_in.unwrap_or(0.0)).unwrap_or_default();
-        let pause = pause.clamp(Duration::from_millis(50), LOOK);
-        if Instant::now() + pause >= deadline {
+        if left.undecided == 0 || Instant::now() >= deadline {
             return Ok(left.pending + left.undecided);
         }
-        sleep(pause).await;
+        sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -134,13 +146,27 @@ impl Alerts {
     pub async fn decide(&self) -> Result<usize, sqlx::Error> {
         let mut tx = self.pool.begin().await?;
         let events = outbox::undecided(&mut tx, BATCH).await?;
+        let count = events.len();
         let remind = TimeDelta::from_std(self.remind).unwrap_or(TimeDelta::MAX);
-        for event in &events {
-            let verdict = match decide(event, Utc::now(), remind) {
+        // What this very transaction tells counts for the later events of the same incident.
+        let mut told: HashMap<Uuid, DateTime<Utc>> = HashMap::new();
+        for mut event in events {
+            let now = Utc::now();
+            event.told_at = event.told_at.max(told.get(&event.incident).copied());
+            let verdict = match decide(&event, now, remind) {
                 Verdict::Quiet(why) => format!("quiet: {why}"),
                 Verdict::Tell(because) => {
+                    told.insert(event.incident, now);
                     for channel in self.told(&event.channels) {
-                        let message = render(event, because, Uuid::now_v7());
+                        if !self.channels.has(&channel) {
+                            tracing::warn!(
+                                channel,
+                                event.id = %event.id,
+                                "{}: this daemon has no channel {channel}; the message waits for one that has it",
+                                event.subject
+                            );
+                        }
+                        let message = render(&event, because, Uuid::now_v7());
                         outbox::tell(&mut tx, event.id, &channel, &message).await?;
                     }
                     format!("told: {}", because.word())
@@ -149,12 +175,44 @@ impl Alerts {
             outbox::decided(&mut tx, event.id, &verdict).await?;
         }
         tx.commit().await?;
-        Ok(events.len())
+        Ok(count)
     }
 
     /// Who is told: those that the fact names, else the default, else the log.
     fn told(&self, named: &[String]) -> Vec<String> {
         let told = if named.is_empty() { &self.default } else { named };
         if told.is_empty() { vec![LOG.to_owned()] } else { told.to_vec() }
+    }
+
+    /// Who is told that `channel` fails: the default without it, else all others; in any case the log.
+    fn others(&self, channel: &str) -> Vec<String> {
+        let without = |names: &[String]| names.iter().filter(|name| *name != channel).cloned().collect::<Vec<_>>();
+        let mut others = without(&self.default);
+        if others.is_empty() {
+            others = without(&self.channels.names());
+        }
+        if !others.iter().any(|name| name == LOG) {
+            others.push(LOG.to_owned());
+        }
+        others
+    }
+
+    /// Gives up messages for channels that no daemon has had for [`ORPHANED`], and tells others; gives how many.
+    ///
+    /// # Errors
+    /// The database's; nothing is given up then.
+    pub async fn give_up_orphans(&self) -> Result<usize, sqlx::Error> {
+        let mut tx = self.pool.begin().await?;
+        let why = format!("for {} minutes no daemon had a channel of this name", ORPHANED.as_secs() / 60);
+        let orphans = outbox::bury_orphans(&mut *tx, &self.channels.names(), ORPHANED, &why).await?;
+        for orphan in &orphans {
+            deliver::lost(self, &mut tx, orphan, &why).await?;
+        }
+        tx.commit().await?;
+        for orphan in &orphans {
+            let channel = orphan.channel.clone();
+            ::metrics::counter!(metrics::ALERTS, "channel" => channel, "outcome" => "dead").increment(1);
+        }
+        Ok(orphans.len())
     }
 }

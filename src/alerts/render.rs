@@ -4,20 +4,24 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::decide::Because;
-use crate::outbox::{Event, FILES, Message};
+use crate::outbox::{Event, FILES, Message, OF_CHANNEL};
 
 /// The most characters of a line: enough for an error, too little for a dump.
 const LINE: usize = 1_000;
 
 /// The message for an event, with its stable id.
 pub fn render(event: &Event, because: Because, id: Uuid) -> Message {
-    let subject = if event.subject == FILES { "the job and schedule files" } else { event.subject.as_str() };
+    let subject = match event.subject.strip_prefix(OF_CHANNEL) {
+        Some(channel) => format!("the channel {channel}"),
+        None if event.subject == FILES => "the job and schedule files".to_owned(),
+        None => event.subject.clone(),
+    };
     let run = event.run;
     Message {
         id,
         incident: event.incident,
         severity: severity(because).to_owned(),
-        title: title(subject, because, event.repeat),
+        title: title(&subject, because, event.repeat),
         lines: lines(event),
         help: text(&event.detail, "help"),
         next: run
@@ -33,7 +37,9 @@ pub fn render(event: &Event, because: Because, id: Uuid) -> Message {
 fn severity(because: Because) -> &'static str {
     use Because::*;
     match because {
-        FirstFailure | StillFailing | Breached | StillBreached | Held | Missed | FilesBroken => "problem",
+        FirstFailure | StillFailing | Breached | StillBreached | Held | Missed | FilesBroken | ChannelFailed => {
+            "problem"
+        }
         Recovered | BreachCleared | FilesMended => "recovery",
         FilesDrifted => "note",
     }
@@ -54,6 +60,7 @@ fn title(subject: &str, because: Because, repeat: i64) -> String {
         FilesBroken => format!("{subject} cannot be used; the last good ones stay active"),
         FilesDrifted => format!("{subject} on this machine are not the active ones"),
         FilesMended => format!("{subject} are good again"),
+        ChannelFailed => format!("messages do not get through to {subject}"),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::{PgPool, types::Json};
+use sqlx::{PgExecutor, PgPool, types::Json};
 use uuid::Uuid;
 
 use super::Message;
@@ -30,6 +30,8 @@ pub struct Delivery {
 
 /// Takes up to `most` messages of a channel that are due; each counts as a try.
 ///
+/// A message waits for the older ones of its incident: nobody is to read "works again" before "failed".
+///
 /// # Errors
 /// The database's.
 pub async fn claim_deliveries(pool: &PgPool, channel: &str, most: i64) -> Result<Vec<Delivery>, sqlx::Error> {
@@ -45,8 +47,8 @@ pub async fn claim_deliveries(pool: &PgPool, channel: &str, most: i64) -> Result
 ///
 /// # Errors
 /// The database's; the message is then sent again under the same id.
-pub async fn delivered(pool: &PgPool, id: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query(include_str!("../../sql/outbox/delivered.sql")).bind(id).execute(pool).await?;
+pub async fn delivered(database: impl PgExecutor<'_>, id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query(include_str!("../../sql/outbox/delivered.sql")).bind(id).execute(database).await?;
     Ok(())
 }
 
@@ -54,12 +56,12 @@ pub async fn delivered(pool: &PgPool, id: Uuid) -> Result<(), sqlx::Error> {
 ///
 /// # Errors
 /// The database's; the message is then tried again when its lease is over.
-pub async fn defer(pool: &PgPool, id: Uuid, pause: Duration, why: &str) -> Result<(), sqlx::Error> {
+pub async fn defer(database: impl PgExecutor<'_>, id: Uuid, pause: Duration, why: &str) -> Result<(), sqlx::Error> {
     sqlx::query(include_str!("../../sql/outbox/defer.sql"))
         .bind(id)
         .bind(pause.as_secs_f64())
         .bind(why)
-        .execute(pool)
+        .execute(database)
         .await?;
     Ok(())
 }
@@ -68,9 +70,28 @@ pub async fn defer(pool: &PgPool, id: Uuid, pause: Duration, why: &str) -> Resul
 ///
 /// # Errors
 /// The database's.
-pub async fn bury(pool: &PgPool, id: Uuid, why: &str) -> Result<(), sqlx::Error> {
-    sqlx::query(include_str!("../../sql/outbox/bury.sql")).bind(id).bind(why).execute(pool).await?;
+pub async fn bury(database: impl PgExecutor<'_>, id: Uuid, why: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(include_str!("../../sql/outbox/bury.sql")).bind(id).bind(why).execute(database).await?;
     Ok(())
+}
+
+/// Gives up what has waited longer than `patience` for channels that are none of `ours` and that nobody has tried in
+/// that time: no daemon has them. Gives those messages.
+///
+/// # Errors
+/// The database's.
+pub async fn bury_orphans(
+    database: impl PgExecutor<'_>,
+    ours: &[String],
+    patience: Duration,
+    why: &str,
+) -> Result<Vec<Delivery>, sqlx::Error> {
+    sqlx::query_as(include_str!("../../sql/outbox/bury_orphans.sql"))
+        .bind(ours)
+        .bind(patience.as_secs_f64())
+        .bind(why)
+        .fetch_all(database)
+        .await
 }
 
 /// What is still to be done.

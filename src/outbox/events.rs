@@ -58,11 +58,20 @@ pub struct Message {
     pub at: DateTime<Utc>,
 }
 
-/// Takes up to `limit` events that nobody has decided, oldest first; they stay taken until the transaction ends.
+/// Takes up to `limit` events that nobody has decided, oldest first, until the transaction ends; none while somebody
+/// else is deciding.
+///
+/// One at a time, because what is decided about an event hangs on what was told of the events before it.
 ///
 /// # Errors
 /// The database's.
 pub async fn undecided(connection: &mut PgConnection, limit: i64) -> Result<Vec<Event>, sqlx::Error> {
+    // A statement of its own: the next one then sees all that the last holder committed.
+    let ours: bool =
+        sqlx::query_scalar(include_str!("../../sql/outbox/take_turn.sql")).fetch_one(&mut *connection).await?;
+    if !ours {
+        return Ok(Vec::new());
+    }
     sqlx::query_as(include_str!("../../sql/outbox/undecided.sql")).bind(limit).fetch_all(connection).await
 }
 

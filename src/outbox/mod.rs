@@ -8,7 +8,9 @@ mod events;
 mod health;
 mod record;
 
-pub use deliver::{Delivery, Pending, Sent, bury, claim_deliveries, defer, delivered, deliveries, pending};
+pub use deliver::{
+    Delivery, Pending, Sent, bury, bury_orphans, claim_deliveries, defer, delivered, deliveries, pending,
+};
 pub use events::{Event, LookedEvent, Message, decided, events, tell, undecided};
 pub use health::{Health, health};
 pub use record::record;
@@ -25,10 +27,13 @@ pub const CHANNEL: &str = "sexton_event";
 /// The subject of facts about the files; no job can have this name.
 pub const FILES: &str = ":files";
 
+/// What the subject of a fact about a channel begins with; its name follows. No job can have this name either.
+pub const OF_CHANNEL: &str = ":channel ";
+
 /// Something that is settled.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fact {
-    /// The job that it is about, or [`FILES`].
+    /// The job that it is about, or [`FILES`], or [`OF_CHANNEL`] and a channel's name.
     pub job: String,
     /// The run.
     pub run: Option<Uuid>,
@@ -45,7 +50,7 @@ pub struct Fact {
 /// What is settled.
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    /// A run is done; these of its thresholds were not kept.
+    /// A run is done (or a channel delivered a message); these of its thresholds were not kept.
     Done {
         /// Thresholds that were not kept.
         breaches: Vec<Breach>,
@@ -68,4 +73,6 @@ pub enum What {
     FilesDrifted,
     /// The files on disk are good and active again.
     FilesMended,
+    /// A message did not reach its channel.
+    ChannelFailed,
 }

@@ -7,8 +7,9 @@ use lettre::{
     message::{Mailbox, header},
     transport::smtp::authentication::Credentials,
 };
+use url::Url;
 
-use super::{Sent, chain};
+use super::{Sent, chain, hidden::Hidden};
 use crate::{outbox::Message, secret::Secret};
 
 /// Mail to some people.
@@ -17,6 +18,7 @@ pub struct Email {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
     to: Vec<Mailbox>,
+    hidden: Hidden,
 }
 
 /// Why a mail channel cannot be made. Never shows the URL, which may hold a password.
@@ -40,11 +42,20 @@ impl Email {
         let mut builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(smtp)
             .map_err(|error| EmailError::Url(error.to_string()))?
             .timeout(Some(Duration::from_secs(15)));
+        let mut hidden = Hidden::default();
+        if Url::parse(smtp).is_ok_and(|url| url.password().is_some()) {
+            hidden = hidden.url(smtp);
+        }
         if let Some((name, password)) = login {
+            hidden = hidden.login(&name, password.reveal());
             builder = builder.credentials(Credentials::new(name, password.reveal().to_owned()));
         }
         let to = to.iter().map(|text| address(text)).collect::<Result<_, _>>()?;
-        Ok(Self { transport: builder.build(), from: address(from)?, to })
+        Ok(Self { transport: builder.build(), from: address(from)?, to, hidden })
+    }
+
+    pub(super) fn hidden(&self) -> Hidden {
+        self.hidden.clone()
     }
 
     pub(super) async fn send(&self, message: &Message) -> Sent {

@@ -1,12 +1,14 @@
 //! Where people are told: one file a channel, all with the same outcome of a send.
 
 mod email;
+mod hidden;
 mod log;
 mod slack;
 mod webhook;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use self::hidden::Hidden;
 use crate::outbox::Message;
 
 pub use email::{Email, EmailError};
@@ -15,6 +17,9 @@ pub use webhook::Webhook;
 
 /// How long one send may take; less than the lease of a delivery.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How much of a refusal is kept.
+const SAID: usize = 200;
 
 /// The channel that is always there: the daemon's own log.
 pub const LOG: &str = "log";
@@ -65,7 +70,12 @@ impl Channels {
         self.0.keys().cloned().collect()
     }
 
-    /// Sends `message` on the channel `name`, within [`PATIENCE`].
+    /// Whether there is one of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Sends `message` on the channel `name`, within [`PATIENCE`]. No reason that it gives shows a secret.
     pub(super) async fn send(&self, name: &str, message: &Message) -> Sent {
         let Some(channel) = self.0.get(name) else {
             return Sent::Never(format!("this daemon has no channel `{name}`"));
@@ -78,10 +88,26 @@ impl Channels {
                 Channel::Log => log::send(message),
             }
         };
-        tokio::time::timeout(PATIENCE, sending).await.unwrap_or_else(|_| Sent::Later {
+        let sent = tokio::time::timeout(PATIENCE, sending).await.unwrap_or_else(|_| Sent::Later {
             after: None,
             why: format!("the receiver did not answer within {} s", PATIENCE.as_secs()),
-        })
+        });
+        match sent {
+            Sent::Delivered => Sent::Delivered,
+            Sent::Later { after, why } => Sent::Later { after, why: channel.hidden().hide(&why) },
+            Sent::Never(why) => Sent::Never(channel.hidden().hide(&why)),
+        }
+    }
+}
+
+impl Channel {
+    fn hidden(&self) -> Hidden {
+        match self {
+            Self::Slack(slack) => Hidden::default().url(slack.webhook_url.reveal()),
+            Self::Webhook(webhook) => Hidden::default().url(webhook.url.reveal()).token(webhook.token.as_ref()),
+            Self::Email(email) => email.hidden(),
+            Self::Log => Hidden::default(),
+        }
     }
 }
 
@@ -92,7 +118,13 @@ async fn judge(response: Result<reqwest::Response, reqwest::Error>) -> Sent {
         Ok(response) => {
             let status = response.status();
             let after = retry_after(&response);
-            let why = format!("the receiver answered {status}");
+            let why = match said(response).await {
+                _ if status.is_redirection() => {
+                    format!("the receiver answered {status}; redirects are not followed, so write the URL it leads to")
+                }
+                text if text.is_empty() => format!("the receiver answered {status}"),
+                text => format!("the receiver answered {status}: {text}"),
+            };
             match status.as_u16() {
                 408 | 425 | 429 | 500..=599 => Sent::Later { after, why },
                 _ => Sent::Never(why),
@@ -105,14 +137,28 @@ async fn judge(response: Result<reqwest::Response, reqwest::Error>) -> Sent {
     }
 }
 
+/// The first line of a refusal, such as Slack's `invalid_payload`; empty where it is a page.
+async fn said(mut response: reqwest::Response) -> String {
+    let mut bytes = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > SAID {
+            break;
+        }
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let line: String = text.trim().lines().next().unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
+    if line.starts_with('<') { String::new() } else { line.chars().take(SAID).collect() }
+}
+
 /// Seconds or a date, as RFC 9110 has it; at most an hour.
 fn retry_after(response: &reqwest::Response) -> Option<Duration> {
     let text = response.headers().get(reqwest::header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let seconds = text.parse::<u64>().ok().or_else(|| {
+    let pause = text.parse().ok().map(Duration::from_secs).or_else(|| {
         let date = chrono::DateTime::parse_from_rfc2822(text).ok()?;
-        u64::try_from((date.to_utc() - chrono::Utc::now()).num_seconds()).ok()
+        (date.to_utc() - chrono::Utc::now()).to_std().ok()
     })?;
-    Some(Duration::from_secs(seconds.min(3_600)))
+    Some(pause.min(Duration::from_secs(3_600)))
 }
 
 /// An error with its causes: the outermost one alone often says only "error sending request".
