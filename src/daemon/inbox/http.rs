@@ -26,6 +26,8 @@ pub enum Answer {
         /// As it is sent.
         retry_after: String,
     },
+    /// With this status code and what it was asked with, secrets and all, as careless servers do.
+    Echo(u16),
     /// Never.
     Hang,
 }
@@ -48,9 +50,11 @@ async fn take(
 ) -> Response {
     let answer = shared.answer(uri.path());
     let status = match &answer {
-        Answer::Status(status) | Answer::Later { status, .. } => Some(*status),
+        Answer::Status(status) | Answer::Echo(status) | Answer::Later { status, .. } => Some(*status),
         Answer::Hang => None,
     };
+    let login = headers.get(header::AUTHORIZATION).and_then(|login| login.to_str().ok()).unwrap_or_default();
+    let asked = format!("cannot {method} {uri} as {login}");
     let post = Post {
         method: method.to_string(),
         path: uri.path().to_owned(),
@@ -62,6 +66,7 @@ async fn take(
     shared.seen.send_modify(|seen| seen.posts.push(post));
     match answer {
         Answer::Status(status) => code(status).into_response(),
+        Answer::Echo(status) => (code(status), asked).into_response(),
         Answer::Later { status, retry_after } => (code(status), [(header::RETRY_AFTER, retry_after)]).into_response(),
         Answer::Hang => {
             shared.stop.cancelled().await;
