@@ -11,6 +11,7 @@ mod data;
 mod embedded;
 mod example_kind;
 mod files;
+mod kinds;
 mod outbox;
 mod planner;
 mod queue;
