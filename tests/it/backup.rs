@@ -10,14 +10,17 @@ use std::{
 use serde_json::{Value, json};
 use sexton::{
     child::Spawner,
+    db::{Login, Target},
     kinds::{Backup, Broken, Ctx, Kind},
     outcome::{Again, Failure, Outcome, Report},
+    secret::Secret,
     vault::{Options, Vault, Vaults},
 };
 use sha2::{Digest, Sha256};
+use sqlx::{Connection, PgConnection};
 use tokio::io::AsyncReadExt;
 
-use crate::support::{Database, ctx, eventually, s3::S3};
+use crate::support::{Database, ctx, eventually, next_attempt, s3::S3};
 
 /// A database with a few thousand rows and some awkward names.
 async fn source() -> Database {
@@ -102,6 +105,24 @@ async fn a_backup_in_a_folder_restores_with_stock_tools() {
     assert!(report.number("bytes").unwrap() > 100_000.0, "{report:?}");
     assert!(report.number("dump_bytes") > report.number("bytes"), "{report:?}");
     restores(&vault(), &report, &database).await;
+    // Stock tools means zstd's, too, where this machine has it.
+    let programs = programs().await;
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap_or_default());
+    if std::env::split_paths(&path).any(|dir| dir.join("zstd").is_file()) {
+        let command = report.get("restore").and_then(Value::as_str).unwrap();
+        let into = database.login().libpq().into_iter().filter(|(name, _)| *name != "PGDATABASE");
+        let output =
+            std::process::Command::new("sh").args(["-c", command]).env("PATH", path).envs(into).output().unwrap();
+        assert!(output.status.success(), "{command}: {output:?}");
+        let restored = format!("{}_restored", database.name());
+        let mut there = PgConnection::connect_with(&database.login().database(&restored).options()).await.unwrap();
+        let rows: i64 =
+            sqlx::query_scalar("select count(*) from public.\"Odd \"\"name\"").fetch_one(&mut there).await.unwrap();
+        there.close().await.unwrap();
+        let drop = sqlx::AssertSqlSafe(format!("drop database {restored} with (force)"));
+        sqlx::query(drop).execute(database.pool()).await.unwrap();
+        assert_eq!(rows, 5000);
+    }
 }
 
 #[tokio::test]
@@ -201,11 +222,79 @@ async fn a_vault_that_refuses_is_found_before_anything_is_dumped() {
 async fn rotation_plans_and_deletes_nothing() {
     let (database, folder) = (source().await, tempfile::tempdir().unwrap());
     let vault = || Vault::new("main", Options::Dir(folder.path().to_owned()));
-    // A backup of last year's, by its name: the name is what the vault knows.
-    vault().put_new("shop_backup_20200101_020000_0123456789ab.dump.zst", b"old".to_vec()).await.unwrap();
-    for _ in 0..3 {
-        done(ctx([database.target("t")], Vaults::new([vault()]))).await;
+    // By its name: the name is what the vault knows. One has no manifest, one is of another name.
+    for (stem, declared) in [
+        ("shop_backup_20200101_020000_0123456789ab", true),
+        ("shop_backup_20200102_020000_0123456789ab", true),
+        ("shop_backup_20200103_020000_0123456789ab", false),
+        ("shop_backup_two_backup_20200101_020000_0123456789ab", true),
+    ] {
+        vault().put_new(&format!("{stem}.dump.zst"), b"old".to_vec()).await.unwrap();
+        if declared {
+            vault().put_new(&format!("metadata/{stem}.manifest.json"), b"{}".to_vec()).await.unwrap();
+        }
     }
+    let report = done(ctx([database.target("t")], Vaults::new([vault()]))).await;
+    // The newest two stay, whatever their age: today's and one of the old.
+    assert_eq!((report.number("backups"), report.number("would_delete")), (Some(3.0), Some(1.0)), "{report:?}");
+    let report = done(ctx([database.target("t")], Vaults::new([vault()]))).await;
+    assert_eq!((report.number("backups"), report.number("would_delete")), (Some(4.0), Some(2.0)), "{report:?}");
     let objects = vault().list("").await.unwrap();
-    assert_eq!(objects.iter().filter(|object| object.key.ends_with(".dump.zst")).count(), 4, "{objects:?}");
+    assert_eq!(objects.iter().filter(|object| object.key.ends_with(".dump.zst")).count(), 6, "{objects:?}");
+}
+
+#[tokio::test]
+async fn an_attempt_after_a_kill_removes_what_was_begun() {
+    let (database, folder) = (source().await, tempfile::tempdir().unwrap());
+    let vault = || Vault::new("main", Options::Dir(folder.path().to_owned()));
+    let ctx = ctx([database.target("t")], Vaults::new([vault()]));
+    let of_run = &ctx.run.id.simple().to_string()[20..];
+    // What kill -9 leaves: an unfinished file, and a whole one whose manifest was never written.
+    let others = "shop_backup_20260101_020000_0123456789ab.dump.zst.partial";
+    fs::write(folder.path().join(others), "another run's").unwrap();
+    fs::write(folder.path().join(format!("shop_backup_20260101_020000_{of_run}.dump.zst.partial")), "half").unwrap();
+    fs::write(folder.path().join(format!("shop_backup_20260101_010000_{of_run}.dump.zst")), "undeclared").unwrap();
+    let report = done(ctx).await;
+    let key = report.get("key").and_then(Value::as_str).unwrap();
+    let manifest = format!("metadata/{}.manifest.json", key.strip_suffix(".dump.zst").unwrap());
+    let mut left: Vec<_> = files(folder.path()).into_iter().collect();
+    left.sort();
+    let mut wanted = [others, key, &manifest].map(|key| folder.path().join(key));
+    wanted.sort();
+    assert_eq!(left, wanted);
+}
+
+#[tokio::test]
+async fn a_kill_after_the_manifest_makes_no_second_backup() {
+    let (database, s3) = (source().await, S3::start().await);
+    let ctx = ctx([database.target("t")], Vaults::new([s3.vault("", true)]));
+    let again = next_attempt(&ctx);
+    let first = done(ctx).await;
+    let second = done(again.clone()).await;
+    assert_eq!(first.get("key"), second.get("key"));
+    assert_eq!(first.get("sha256"), second.get("sha256"));
+    assert_eq!(s3.vault("", true).list("").await.unwrap().len(), 2);
+    // A manifest whose dump is gone is no backup.
+    let key = first.get("key").and_then(Value::as_str).unwrap();
+    s3.vault("", true).delete(key).await.unwrap();
+    let third = done(again).await;
+    restores(&s3.vault("", true), &third, &database).await;
+}
+
+#[tokio::test]
+async fn the_password_reaches_pg_dump_in_a_file_alone() {
+    let (database, folder, seen) = (source().await, tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let out = seen.path().display();
+    let script = format!(
+        "env > {out}/env; echo \"$*\" > {out}/argv; cat \"$PGPASSFILE\" > {out}/file; echo \"$PGPASSFILE\" > {out}/path; \
+         stat -c %a \"$PGPASSFILE\" > {out}/mode; exec $REAL \"$@\""
+    );
+    let programs = with_pg_dump(&script).await;
+    let login = Login::new(&Secret::new(database.url()), Some(Secret::new("pa:ss\\word"))).unwrap();
+    let target = Target::new("t", login, Some(programs.path().to_owned()));
+    done(ctx([target], Vaults::new([Vault::new("main", Options::Dir(folder.path().to_owned()))]))).await;
+    let read = |name: &str| fs::read_to_string(seen.path().join(name)).unwrap();
+    assert_eq!((read("file").as_str(), read("mode").as_str()), ("*:*:*:*:pa\\:ss\\\\word\n", "600\n"));
+    assert!(!read("env").contains("pa:ss") && !read("argv").contains("pa:ss"));
+    assert!(!Path::new(read("path").trim()).exists(), "the file stays behind");
 }

@@ -301,13 +301,17 @@ async fn is_whole(vault: &Vault, manifest: &Manifest) -> Result<bool, VaultError
 /// Removes what killed attempts of this run left.
 async fn sweep(vault: &Vault, name: &str, ctx: &Ctx) -> Result<(), Failure> {
     let suffix = manifest::suffix(ctx.run.id);
-    let prefix = format!("{name}_backup_");
-    let mut removed = vault.sweep(&prefix, &suffix).await?;
-    removed += vault.sweep(&format!("metadata/{prefix}"), &suffix).await?;
-    for dump in vault.list(&prefix).await? {
-        if dump.key.contains(&suffix) {
-            vault.delete(&dump.key).await?;
-            removed += 1;
+    let dumps = format!("{name}_backup_");
+    let manifests = format!("metadata/{dumps}");
+    let mut removed = 0;
+    // The manifest goes first: a backup never has less than its manifest says.
+    for prefix in [manifests, dumps] {
+        removed += vault.sweep(&prefix, &suffix).await?;
+        for object in vault.list(&prefix).await? {
+            if object.key.contains(&suffix) {
+                vault.delete(&object.key).await?;
+                removed += 1;
+            }
         }
     }
     if removed > 0 {
