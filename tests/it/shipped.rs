@@ -51,6 +51,21 @@ fn the_deployment_starts_a_command_that_exists_and_probes_paths_that_answer() {
         assert!(["/healthz", "/readyz"].contains(&path), "{probe} asks {path}");
     }
     let volumes = deployment.pointer("/spec/template/spec/volumes").and_then(|v| v.as_array()).expect("volumes");
+    let files = volumes.iter().find(|volume| volume["name"] == "files").expect("the files");
+    let mut projected = Vec::new();
+    for source in files["projected"]["sources"].as_array().expect("sources") {
+        for item in source["configMap"]["items"].as_array().expect("items") {
+            projected.push(item["path"].as_str().expect("a path").to_owned());
+        }
+    }
+    for path in &projected {
+        shipped(path);
+    }
+    let here = ["jobs", "jobs/datasets", "schedules"].iter().flat_map(|folder| {
+        let folder = fs::read_dir(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder)).expect("a folder");
+        folder.flatten().filter(|entry| entry.path().is_file())
+    });
+    assert_eq!(here.count(), projected.len(), "the Deployment has all shipped files: {projected:?}");
     for mount in container["volumeMounts"].as_array().expect("mounts") {
         assert!(volumes.iter().any(|volume| volume["name"] == mount["name"]), "no volume for {mount}");
     }
