@@ -3,9 +3,13 @@
 use std::io::Write;
 
 use clap::Subcommand;
+use serde_json::json;
 
 use super::{AskError, Cli, exit, load, queue_login, reach, targets};
-use crate::{dataset, db};
+use crate::{
+    dataset::{self, Installed},
+    db,
+};
 
 /// What to prepare.
 #[derive(Debug, Subcommand)]
@@ -29,7 +33,11 @@ pub(super) async fn run(cli: &Cli, command: &Command, out: &mut dyn Write) -> Re
             let settings = load(cli.config.as_deref())?;
             let login = queue_login(&settings)?;
             db::migrate(&db::queue_pool(&login, 2)).await?;
-            writeln!(out, "the queue's schema in {login} is up to date")?;
+            if cli.json {
+                writeln!(out, "{}", json!({ "database": login.to_string(), "up_to_date": true }))?;
+            } else {
+                writeln!(out, "the queue's schema in {login} is up to date")?;
+            }
         }
         Command::Install { target, dry_run } => install(cli, target, *dry_run, out).await?,
     }
@@ -41,7 +49,10 @@ async fn install(cli: &Cli, name: &str, dry_run: bool, out: &mut dyn Write) -> R
     let target = targets.get(name).map_err(|unknown| AskError::Said(unknown.to_string()))?;
     let installed =
         dataset::install(target.pool(), dry_run).await.map_err(|error| AskError::Said(error.to_string()))?;
-    if dry_run {
+    if cli.json {
+        let Installed { from, to, sql } = installed;
+        writeln!(out, "{}", json!({ "target": name, "from": from, "to": to, "sql": sql, "dry_run": dry_run }))?;
+    } else if dry_run {
         write!(out, "{}", installed.sql)?;
     } else if installed.from == installed.to {
         writeln!(out, "target `{name}` has version {} already; nothing changed", installed.to)?;

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use clap::Subcommand;
 use serde_json::Value;
+use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{AskError, Cli, exit, reach};
@@ -73,9 +74,13 @@ pub(super) async fn run(cli: &Cli, command: &Command, out: &mut dyn Write) -> Re
                 }
                 Cancel::Unknown => return Err(unknown(*id)),
             };
+            if cli.json {
+                return shown(&pool, *id, out).await;
+            }
             writeln!(out, "run {id}: {said}")?;
         }
         Command::Retry { id } => match queue::retry(&pool, *id, &who()).await? {
+            Retried::Ready if cli.json => return shown(&pool, *id, out).await,
             Retried::Ready => writeln!(out, "run {id} is ready again")?,
             Retried::Not(state) => {
                 return Err(AskError::Said(format!(
@@ -85,6 +90,13 @@ pub(super) async fn run(cli: &Cli, command: &Command, out: &mut dyn Write) -> Re
             Retried::Unknown => return Err(unknown(*id)),
         },
     }
+    Ok(exit::DONE)
+}
+
+/// The run as it is now, as JSON.
+async fn shown(pool: &PgPool, id: Uuid, out: &mut dyn Write) -> Result<u8, AskError> {
+    let run = queue::find(pool, id).await?.ok_or_else(|| unknown(id))?;
+    writeln!(out, "{}", serde_json::to_string_pretty(&run)?)?;
     Ok(exit::DONE)
 }
 
