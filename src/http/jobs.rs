@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::{
     Json,
     body::Bytes,
-    extract::{Path, State},
+    extract::{Path, State, rejection::BytesRejection},
     http::{StatusCode, header},
     response::IntoResponse,
 };
@@ -32,8 +32,9 @@ struct Body {
 pub(super) async fn trigger(
     State(surface): State<Surface>,
     Path(name): Path<String>,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<impl IntoResponse, Problem> {
+    let body = body.map_err(|rejection| Problem::body(&rejection))?;
     let body = if body.is_empty() {
         Body::default()
     } else {

@@ -3,7 +3,10 @@
 use axum::{
     Json,
     body::Bytes,
-    extract::{Path, Query, State},
+    extract::{
+        Path, Query, State,
+        rejection::{BytesRejection, QueryRejection},
+    },
     http::StatusCode,
     response::IntoResponse,
 };
@@ -40,7 +43,7 @@ pub(super) struct Page {
 /// `GET /api/v1/runs`.
 pub(super) async fn list(
     State(surface): State<Surface>,
-    asked: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
+    asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let Query(asked) = asked.map_err(|error| {
         Problem::bad_request(error.body_text()).help("filters are job, state, schedule, chain, before and limit")
@@ -81,9 +84,10 @@ struct Reason {
 pub(super) async fn cancel(
     State(surface): State<Surface>,
     Path(id): Path<String>,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<impl IntoResponse, Problem> {
     let id = parse(&id)?;
+    let body = body.map_err(|rejection| Problem::body(&rejection))?;
     let reason: Reason = if body.is_empty() {
         Reason::default()
     } else {
