@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{AskError, Cli, exit, load, queue_login, reach, targets};
+use super::{AskError, Cli, answers, exit, load, queue_login, reach, targets};
 use crate::{
     dataset::{self, Installed},
     db,
@@ -32,6 +32,7 @@ pub(super) async fn run(cli: &Cli, command: &Command, out: &mut dyn Write) -> Re
         Command::Migrate => {
             let settings = load(cli.config.as_deref())?;
             let login = queue_login(&settings)?;
+            answers(&login).await?;
             db::migrate(&db::queue_pool(&login, 2)).await?;
             if cli.json {
                 writeln!(out, "{}", json!({ "database": login.to_string(), "up_to_date": true }))?;

@@ -14,7 +14,7 @@ use std::{io::Write, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
-pub use reach::{AskError, load, queue_login, targets};
+pub use reach::{AskError, answers, load, queue_login, targets};
 pub use runs::who;
 pub use trigger::{code, report};
 
@@ -87,7 +87,7 @@ pub struct OnceArgs {
     /// The job's name: its file's name without `.toml`
     #[arg(value_name = "JOB")]
     pub job: String,
-    /// Set a parameter that the job declares in its [params]; may be repeated
+    /// Set a parameter that the job declares in its `[params]`; may be repeated
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
     pub params: Vec<(String, String)>,
 }

@@ -71,7 +71,21 @@ pub fn targets(settings: &Settings) -> Result<Vec<Target>, AskError> {
         .collect()
 }
 
-/// A small pool on the queue's database, for one command.
-pub(super) fn queue_pool(path: Option<&Path>) -> Result<PgPool, AskError> {
-    Ok(db::queue_pool(&queue_login(&load(path)?)?, 2))
+/// A small pool on the queue's database, for one command, once it is known to answer.
+pub(super) async fn queue_pool(path: Option<&Path>) -> Result<PgPool, AskError> {
+    let login = queue_login(&load(path)?)?;
+    answers(&login).await?;
+    Ok(db::queue_pool(&login, 2))
+}
+
+/// Whether the queue's database can be reached now.
+///
+/// # Errors
+/// Says where it was looked for and what came back; never the password.
+pub async fn answers(login: &Login) -> Result<(), AskError> {
+    db::probe(login).await.map_err(|error| {
+        AskError::Said(format!(
+            "the queue's database {login} cannot be reached: {error}\n  help: check [database] in sexton.toml, and that the server runs"
+        ))
+    })
 }

@@ -46,7 +46,7 @@ pub enum Command {
 }
 
 pub(super) async fn run(cli: &Cli, command: &Command, out: &mut dyn Write) -> Result<u8, AskError> {
-    let pool = reach::queue_pool(cli.config.as_deref())?;
+    let pool = reach::queue_pool(cli.config.as_deref()).await?;
     match command {
         Command::List { job, state, limit } => {
             let filter = Filter { job: job.clone(), state: state.clone(), limit: *limit, ..Filter::default() };

@@ -22,7 +22,7 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(300);
 
 pub(super) async fn run(cli: &Cli, args: &TriggerArgs, out: &mut dyn Write) -> Result<u8, AskError> {
-    let pool = reach::queue_pool(cli.config.as_deref())?;
+    let pool = reach::queue_pool(cli.config.as_deref()).await?;
     let id = requests::trigger(&pool, &args.what.job, &args.what.values(), &who()).await?;
     if !args.wait {
         if cli.json {

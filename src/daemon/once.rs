@@ -29,6 +29,7 @@ pub(super) async fn run(cli: &Cli, args: &OnceArgs, out: &mut dyn Write) -> Resu
     let stop = CancellationToken::new();
     signals::stop_at_signals(&stop)?;
     let parts = wire::parts(&settings)?;
+    cli::answers(&parts.login).await?;
     db::migrate(&parts.pool).await?;
     // The files beside the settings count, as a person who edits and tries them expects; daemons keep their revision.
     let catalog = parts.catalog()?;

@@ -158,8 +158,8 @@ async fn wait_for_database(parts: &Parts) -> Result<(), AskError> {
     let mut said = false;
     let mut pause = Duration::from_millis(200);
     loop {
-        match sqlx::query("select 1").execute(&parts.pool).await {
-            Ok(_) => break,
+        match db::probe(&parts.login).await {
+            Ok(()) => break,
             // What a person must change is no use waiting for.
             Err(error)
                 if error

@@ -6,7 +6,7 @@ mod target;
 use std::time::Duration;
 
 use sqlx::{
-    Executor, PgPool,
+    Connection, Executor, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -26,6 +26,15 @@ pub fn queue_pool(login: &Login, most: u32) -> PgPool {
         most,
         "set statement_timeout = '30s'; set lock_timeout = '10s'; set idle_in_transaction_session_timeout = '60s'",
     )
+}
+
+/// Connects once, outside of any pool: a pool hides why it cannot connect behind its own timeout.
+///
+/// # Errors
+/// Why the database cannot be reached; a time-out after [`ACQUIRE`].
+pub async fn probe(login: &Login) -> Result<(), sqlx::Error> {
+    let connecting = async { PgConnection::connect_with(&login.options()).await?.close().await };
+    tokio::time::timeout(ACQUIRE, connecting).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 /// A pool of at most `most` connections on which `setup` is run once per connection.
