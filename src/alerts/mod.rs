@@ -139,7 +139,7 @@ pub async fn flush(alerts: &Alerts, deadline: Instant) -> Result<i64, sqlx::Erro
 }
 
 impl Alerts {
-    /// Decides up to [`BATCH`] events; gives how many.
+    /// Decides up to `BATCH` events; gives how many.
     ///
     /// # Errors
     /// The database's; nothing is decided then.

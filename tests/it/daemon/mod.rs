@@ -3,6 +3,8 @@
 mod crash;
 mod files;
 mod fleet;
+mod http;
+mod once;
 mod trouble;
 
 use std::time::Duration;

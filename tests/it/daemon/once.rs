@@ -1,0 +1,100 @@
+//! `sexton once` and `trigger --wait`: exit codes, history and alerts, with and without a daemon.
+
+use serde_json::Value;
+use sexton::{daemon::inbox::Inbox, outbox, queue};
+
+use crate::support::Database;
+
+use super::{COUNT, site};
+
+#[tokio::test]
+async fn once_does_the_run_here_tells_people_and_exits_with_its_code() {
+    let (queue, target, inbox) = (Database::new().await, Database::empty().await, Inbox::start().await.unwrap());
+    let more = format!("[channels.hook]\nwebhook = {{ url = \"{}\" }}", inbox.http_url("/alerts"));
+    let site = site(&queue.url(), &target.url(), &more);
+    site.job("count", COUNT);
+    site.job("fails", "alert = [\"hook\"]\ntimeout = \"5s\"\n[exec]\nargv = [\"false\"]\n");
+
+    let done = site.sexton(&["once", "count", "--json"]).await;
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    let run: Value = serde_json::from_str(&done.stdout).expect("JSON on standard output alone");
+    assert_eq!((run["state"].as_str(), run["report"]["one"].as_f64()), (Some("done"), Some(1.0)), "{run}");
+
+    let failed = site.sexton(&["once", "fails"]).await;
+    assert_eq!(failed.status.code(), Some(6), "{failed:?}");
+    let told = inbox.posts();
+    assert_eq!(told.len(), 1, "the alert is delivered before it exits");
+    let events = outbox::events(queue.pool(), 5).await.unwrap();
+    assert_eq!((events.len(), events[0].kind.as_str()), (1, "failed"));
+    let runs = queue::list(queue.pool(), &queue::Filter::default()).await.unwrap();
+    assert!(runs.iter().all(|run| run.spent == 1 && run.is_over() && run.token.is_some()), "{runs:?}");
+    assert_eq!(runs.len(), 2);
+
+    let unknown = site.sexton(&["once", "cuont"]).await;
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(&unknown.stderr.contains("did you mean `count`"), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn trigger_waits_for_the_daemons_and_exits_with_the_runs_code() {
+    let (queue, target) = (Database::new().await, Database::empty().await);
+    let site = site(&queue.url(), &target.url(), "");
+    site.job("count", COUNT);
+    site.job("fails", "retry = { attempts = 1 }\ntimeout = \"5s\"\n[exec]\nargv = [\"false\"]\n");
+    let early = site.sexton(&["trigger", "count"]).await;
+    assert_eq!(early.status.code(), Some(1), "{early:?}");
+    let daemon = site.daemon(&["run"]).await;
+    daemon.wait_for_line("is at work").await;
+    assert_eq!(site.sexton(&["trigger", "count", "--wait"]).await.status.code(), Some(0));
+    assert_eq!(site.sexton(&["trigger", "fails", "--wait"]).await.status.code(), Some(6));
+
+    let list = site.sexton(&["runs", "list", "--json"]).await;
+    let runs: Value = serde_json::from_str(&list.stdout).unwrap();
+    let failed = runs.as_array().unwrap().iter().find(|run| run["state"] == "failed").expect("the failed one");
+    let id = failed["id"].as_str().unwrap();
+    let shown = site.sexton(&["runs", "show", id]).await;
+    let text = &shown.stdout;
+    assert!(text.contains("failed") && text.contains("why"), "{text}");
+    let retried = site.sexton(&["runs", "retry", id, "--json"]).await;
+    assert_eq!(retried.status.code(), Some(0), "{retried:?}");
+    let over = site.sexton(&["runs", "cancel", runs[0]["id"].as_str().unwrap()]).await;
+    assert!(over.status.code() == Some(1) || over.status.code() == Some(0), "{over:?}");
+    daemon.terminate().await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_named_without_its_password() {
+    let site = site("postgres://sexton:s3cret@127.0.0.1:9/queue", "postgres://127.0.0.1:9/target", "");
+    for args in [&["runs", "list"][..], &["db", "migrate"], &["once", "count"]] {
+        let ended = site.sexton(args).await;
+        let said = &ended.stderr;
+        assert_eq!(ended.status.code(), Some(1), "{args:?}: {said}");
+        assert!(!said.contains("s3cret"), "{args:?}: {said}");
+        assert!(said.contains("database"), "{args:?}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_target_is_prepared_once_and_shown_first() {
+    let (queue, target) = (Database::empty().await, Database::empty().await);
+    let site = site(&queue.url(), &target.url(), "");
+    for _ in 0..2 {
+        assert_eq!(site.sexton(&["db", "migrate"]).await.status.code(), Some(0));
+    }
+    let install = |more: &'static [&'static str]| {
+        let args: Vec<&str> = ["db", "install", "--target", "collector"].iter().chain(more).copied().collect();
+        let site = &site;
+        async move { site.sexton(&args).await.stdout }
+    };
+    let there = || async {
+        sqlx::query_scalar::<_, bool>("select to_regclass('sexton.step') is not null")
+            .fetch_one(target.pool())
+            .await
+            .unwrap()
+    };
+    assert!(install(&["--dry-run"]).await.contains("create table"));
+    assert!(!there().await);
+    install(&[]).await;
+    assert!(there().await);
+    assert!(install(&[]).await.contains("nothing changed"));
+}
