@@ -119,7 +119,11 @@ async fn after(shared: &Shared, batch: &[Ack], rows: &[SettledRow]) {
             metrics::histogram!(RUN_SECONDS, &labels).record(ack.ended.took.as_secs_f64());
             let duration_ms = ack.ended.took.as_millis() as u64;
             match &ack.ended.ending {
-                Ending::Failed { .. } | Ending::Retrying { .. } | Ending::Lost { .. } => {
+                Ending::Failed { help, .. } | Ending::Retrying { help, .. } => {
+                    let help = help.as_ref().map(tracing::field::display);
+                    tracing::warn!(run.id = %run.id, job = %run.job, attempt = run.attempt, duration_ms, help, "{} {word}{why}", run.job);
+                }
+                Ending::Lost { .. } => {
                     tracing::warn!(run.id = %run.id, job = %run.job, attempt = run.attempt, duration_ms, "{} {word}{why}", run.job);
                 }
                 _ => {

@@ -44,7 +44,7 @@ async fn two_daemons_give_each_second_one_decision_and_one_run() {
 
 #[tokio::test]
 async fn time_that_was_missed_is_caught_up_once_or_skipped_as_the_file_says() {
-    for (catch_up, caught) in [("latest", 1), ("skip", 0)] {
+    for (catch_up, word) in [("latest", "coalesced"), ("skip", "missed_expired")] {
         let (queue, target) = (Database::new().await, Database::empty().await);
         let site = site(&queue.url(), &target.url(), "");
         site.job("count", COUNT);
@@ -72,8 +72,47 @@ async fn time_that_was_missed_is_caught_up_once_or_skipped_as_the_file_says() {
         assert!(rows.len() < 120, "a missed hour is a range, not a row a second: {} rows", rows.len());
         let (from, until, ..) = &rows[0];
         assert!(until - from > 3_000, "{catch_up}: {rows:?}");
-        let word = if caught == 1 { "coalesced" } else { "missed_expired" };
         assert_eq!(rows[0].3, word, "{catch_up}: {rows:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_missed_slots_the_latest_is_caught_up_once_where_the_file_says_so() {
+    for (catch_up, caught) in [("latest", 1), ("skip", 0)] {
+        let (queue, target) = (Database::new().await, Database::empty().await);
+        let site = site(&queue.url(), &target.url(), "");
+        site.job("count", COUNT);
+        // Once an hour, half an hour from now: no slot is ever just on time.
+        let minute = (chrono::Utc::now() + chrono::TimeDelta::minutes(30)).format("%-M");
+        site.schedule(
+            "hourly",
+            &format!(
+                "[[at]]\nname = \"hourly\"\njob = \"count\"\ncron = \"{minute} * * * *\"\ncatch_up = \"{catch_up}\"\n"
+            ),
+        );
+        let daemon = site.daemon(&["run"]).await;
+        daemon.wait_for_line("is at work").await;
+        daemon.terminate().await;
+        sqlx::query("update sexton.schedule set watermark = now() - interval '3 hours'")
+            .execute(queue.pool())
+            .await
+            .unwrap();
+        for _ in 0..2 {
+            let daemon = site.daemon(&["run"]).await;
+            eventually("the missed slots are decided", || async {
+                let slots: Option<i64> = sqlx::query_scalar("select sum(slots)::bigint from sexton.slot")
+                    .fetch_one(queue.pool())
+                    .await
+                    .ok()?;
+                slots.filter(|slots| *slots == 3)
+            })
+            .await;
+            all_over(&queue).await;
+            daemon.terminate().await;
+        }
+        let runs: Vec<(bool, String)> =
+            sqlx::query_as("select caught_up, state from sexton.runs").fetch_all(queue.pool()).await.unwrap();
+        assert_eq!(runs, vec![(true, "done".to_owned()); caught], "{catch_up}");
     }
 }
 

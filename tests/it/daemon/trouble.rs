@@ -29,7 +29,10 @@ async fn all_say(site: &Site, queue: &Database, daemon: &crate::support::Daemon,
             assert!(text.contains(part), "{place} of {job} does not say `{part}`: {text}");
         }
     }
-    assert!(run.help.is_some(), "{job} failed without saying what to do: {run:?}");
+    let help = run.help.clone().unwrap_or_else(|| panic!("{job} failed without saying what to do: {run:?}"));
+    assert!(log.contains(&help), "the log of {job} does not say what to do ({help}): {log}");
+    let said: serde_json::Value = serde_json::from_str(&message).unwrap();
+    assert_eq!(said["help"], help, "the message of {job}");
 }
 
 #[tokio::test]
@@ -102,4 +105,18 @@ async fn a_daemon_that_is_told_to_stop_gives_back_what_takes_too_long() {
     assert!(!Path::new(&format!("/proc/{child}")).exists(), "the child outlived its daemon");
     let run = run_when(queue.pool(), "long", "was given back", |_| true).await;
     assert_eq!((run.state.as_str(), run.spent), ("ready", 0), "{run:?}");
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_told_to_stop_lets_short_work_end() {
+    let (queue, target) = (Database::new().await, Database::empty().await);
+    let site = site(&queue.url(), &target.url(), "[worker]\ngrace = \"10s\"");
+    site.job("short", "timeout = \"1m\"\n[exec]\nargv = [\"sleep\", \"1\"]\n");
+    let daemon = site.daemon(&["run"]).await;
+    daemon.wait_for_line("is at work").await;
+    assert!(site.sexton(&["trigger", "short"]).await.status.success());
+    run_when(queue.pool(), "short", "is running", |run| run.state == "running").await;
+    assert!(daemon.terminate().await.status.success());
+    let run = run_when(queue.pool(), "short", "has ended", |_| true).await;
+    assert_eq!((run.state.as_str(), run.spent), ("done", 1), "{run:?}");
 }
