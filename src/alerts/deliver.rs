@@ -153,6 +153,11 @@ async fn fares(
     what: What,
     why: &str,
 ) -> Result<(), sqlx::Error> {
+    // A message about a channel that does not get through makes no further one: two broken channels would go on about
+    // each other. The log has it.
+    if what == What::ChannelFailed && delivery.message.event == "channel_failed" {
+        return Ok(());
+    }
     let channel = &delivery.channel;
     let help = format!(
         "repair [channels.{channel}] in sexton.toml and restart the daemon; \

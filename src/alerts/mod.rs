@@ -197,7 +197,7 @@ impl Alerts {
         others
     }
 
-    /// Gives up messages for channels that no daemon has had for [`ORPHANED`], and tells others; gives how many.
+    /// Gives up messages for channels that no daemon has had for `ORPHANED`, and tells others; gives how many.
     ///
     /// # Errors
     /// The database's; nothing is given up then.

@@ -132,3 +132,18 @@ async fn a_channel_that_is_down_for_long_is_told_before_its_messages_are_given_u
     desk.record(&[fact("backup", done(), &["hook"])]).await;
     assert!(desk.inbox.wait_for(|seen| seen.posts.iter().any(|post| title(post).contains("works again")), BOUND).await);
 }
+
+#[tokio::test]
+async fn two_channels_that_are_dead_do_not_go_on_about_each_other() {
+    let desk = Desk::new().await;
+    let alerts = desk.alerts();
+    desk.inbox.script_smtp([Reply::RefuseReceiver(550)]);
+    desk.inbox.script_http("/hook", [Answer::Status(404)]);
+    desk.record(&[fact("backup", What::Failed, &["mail", "hook"])]).await;
+    assert_eq!(flush(&alerts).await, 0);
+    let events = sexton::outbox::events(desk.database.pool(), 100).await.unwrap();
+    let about: Vec<&str> =
+        events.iter().filter(|event| event.kind == "channel_failed").map(|event| event.subject.as_str()).collect();
+    // Each is news once: the message about one that dies on the other makes no third.
+    assert_eq!(about.len(), 2, "{about:?}");
+}
