@@ -1,16 +1,20 @@
-//! What people may ask for, the same from every surface: a run of a job, with parameters that the job declares.
+//! What people may ask for, the same from every surface: a run of a job, with parameters that the job declares, and
+//! that a run ends.
 //!
 //! A request reads the *active* revision, as the daemons do: an edited file counts once it is applied.
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use chrono::Utc;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
     catalog::{Catalog, Files, ParamProblem},
-    ledger, queue,
+    ledger,
+    outbox::{self, Fact, What},
+    queue::{self, Cancel},
     spec::Spec,
 };
 
@@ -95,4 +99,40 @@ pub async fn trigger(
     tx.commit().await?;
     queue::nudge(pool).await;
     Ok(id)
+}
+
+/// Ends a run in the name of `by`. One that does not run ends now, and who is to be told of it is told; one that runs
+/// is asked to end, and its worker tells.
+///
+/// # Errors
+/// The database's; nothing is cancelled then.
+pub async fn cancel(pool: &PgPool, id: Uuid, by: &str, why: &str) -> Result<Cancel, sqlx::Error> {
+    let Some(run) = queue::find(pool, id).await? else { return Ok(Cancel::Unknown) };
+    let mut tx = pool.begin().await?;
+    let cancelled = queue::cancel_in(&mut tx, id, by, why).await?;
+    if cancelled == Cancel::Ended {
+        let alert = run.spec.get("alert").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let fact = Fact {
+            job: run.job,
+            run: Some(id),
+            at: Utc::now(),
+            what: What::Cancelled,
+            channels: alert.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            detail: json!({
+                "kind": run.kind,
+                "requested_by": run.requested_by,
+                "schedule": run.schedule,
+                "nominal_at": run.nominal_at,
+                "outcome": "cancelled",
+                "why": why,
+                "by": by,
+            }),
+        };
+        outbox::record(&mut tx, &[fact]).await?;
+    }
+    tx.commit().await?;
+    if cancelled == Cancel::Asked {
+        queue::tell_cancel(pool).await;
+    }
+    Ok(cancelled)
 }

@@ -8,7 +8,10 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{AskError, Cli, exit, reach};
-use crate::queue::{self, Cancel, Filter, Retried, Run};
+use crate::{
+    queue::{self, Cancel, Filter, Retried, Run},
+    requests,
+};
 
 /// What to do with runs.
 #[derive(Debug, Subcommand)]
@@ -66,7 +69,7 @@ pub(super) async fn run(cli: &Cli, command: &Command, out: &mut dyn Write) -> Re
             }
         }
         Command::Cancel { id, why } => {
-            let said = match queue::cancel(&pool, *id, &who(), why).await? {
+            let said = match requests::cancel(&pool, *id, &who(), why).await? {
                 Cancel::Ended => "cancelled",
                 Cancel::Asked => "its worker was told to stop it",
                 Cancel::Over(state) => {

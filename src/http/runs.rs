@@ -14,7 +14,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Surface, problem::Problem};
-use crate::queue::{self, Cancel, Filter, Run};
+use crate::{
+    queue::{self, Cancel, Filter, Run},
+    requests,
+};
 
 /// The most runs on one page.
 const PAGE: i64 = 500;
@@ -96,9 +99,10 @@ pub(super) async fn cancel(
                 .help(r#"send {"why": "…"} or nothing"#)
         })?
     };
-    let cancelled = queue::cancel(&surface.pool, id, "api", reason.why.as_deref().unwrap_or("cancelled over the API"))
-        .await
-        .map_err(|error| Problem::database(&error))?;
+    let cancelled =
+        requests::cancel(&surface.pool, id, "api", reason.why.as_deref().unwrap_or("cancelled over the API"))
+            .await
+            .map_err(|error| Problem::database(&error))?;
     match cancelled {
         Cancel::Ended | Cancel::Asked => Ok((StatusCode::ACCEPTED, Json(load(&surface, id).await?))),
         Cancel::Over(state) => Err(Problem::new(

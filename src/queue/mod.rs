@@ -17,7 +17,7 @@ pub use claim::{Claimed, Promoted, claim, promote};
 pub use enqueue::{EnqueueError, NewRun, enqueue, enqueue_all, enqueue_leased, is_live, lock_job, nudge};
 pub use lease::{Held, Neighbour, WorkerInfo, beat, bury, depart, held, neighbours, register, sweep};
 pub use look::{Depth, Filter, Run, depth, find, list};
-pub use people::{Cancel, Retried, cancel, retry};
+pub use people::{Cancel, Retried, cancel, cancel_in, retry, tell_cancel};
 pub use progress::{Far, progress};
 pub use rescue::{Fate, Rescued, rescue};
 pub use settle::{Ending, Goes, Settled, SettledRow, Verdict, settle};

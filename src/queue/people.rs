@@ -1,6 +1,6 @@
 //! What a person may do to a run: cancel it, or have a dead one tried again.
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{CANCEL, enqueue::tell, nudge};
@@ -20,21 +20,32 @@ pub enum Cancel {
 
 /// Cancels a run: one that does not run moves to the history, one that runs is asked to end.
 pub async fn cancel(pool: &PgPool, run: Uuid, by: &str, why: &str) -> Result<Cancel, sqlx::Error> {
+    let cancelled = cancel_in(&mut *pool.acquire().await?, run, by, why).await?;
+    if cancelled == Cancel::Asked {
+        tell_cancel(pool).await;
+    }
+    Ok(cancelled)
+}
+
+/// The same in a transaction of the caller's, who [tells the workers](tell_cancel) after its commit.
+pub async fn cancel_in(connection: &mut PgConnection, run: Uuid, by: &str, why: &str) -> Result<Cancel, sqlx::Error> {
     let said: Option<String> = sqlx::query_scalar(include_str!("../../sql/queue/cancel.sql"))
         .bind(run)
         .bind(by)
         .bind(why)
-        .fetch_one(pool)
+        .fetch_one(connection)
         .await?;
     Ok(match said.as_deref() {
         None => Cancel::Unknown,
         Some("ended") => Cancel::Ended,
-        Some("asked") => {
-            tell(pool, CANCEL).await;
-            Cancel::Asked
-        }
+        Some("asked") => Cancel::Asked,
         Some(state) => Cancel::Over(state.to_owned()),
     })
+}
+
+/// Tells workers to look for runs that are to be cancelled: a hint, after the commit.
+pub async fn tell_cancel(pool: &PgPool) {
+    tell(pool, CANCEL).await;
 }
 
 /// What a retry did.
