@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sexton::{daemon::inbox::Inbox, outbox, queue};
 
-use crate::support::Database;
+use crate::support::{Database, eventually};
 
 use super::{COUNT, site};
 
@@ -97,4 +97,48 @@ async fn a_target_is_prepared_once_and_shown_first() {
     install(&[]).await;
     assert!(there().await);
     assert!(install(&[]).await.contains("nothing changed"));
+}
+
+#[tokio::test]
+async fn a_cancel_of_what_does_not_run_is_recorded_and_told_of() {
+    let (queue, target) = (Database::new().await, Database::empty().await);
+    let site = site(&queue.url(), &target.url(), "[worker]\ngrace = \"1s\"");
+    site.job("count", COUNT);
+    let daemon = site.daemon(&["run"]).await;
+    daemon.wait_for_line("is at work").await;
+    daemon.terminate().await;
+    // No daemon: the run waits.
+    assert_eq!(site.sexton(&["trigger", "count"]).await.status.code(), Some(0));
+    let list = site.sexton(&["runs", "list", "--state", "ready", "--json"]).await;
+    let runs: Value = serde_json::from_str(&list.stdout).unwrap();
+    let id = runs[0]["id"].as_str().expect("the waiting run").to_owned();
+    let cancelled = site.sexton(&["runs", "cancel", &id, "--why", "not tonight"]).await;
+    assert_eq!(cancelled.status.code(), Some(0), "{cancelled:?}");
+    let events = outbox::events(queue.pool(), 5).await.unwrap();
+    let kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
+    assert_eq!(kinds, ["cancelled"]);
+    assert_eq!(events[0].run.map(|run| run.to_string()), Some(id.clone()));
+    let shown = site.sexton(&["runs", "show", &id]).await.stdout;
+    assert!(shown.contains("cancelled") && shown.contains("not tonight"), "{shown}");
+    let again = site.sexton(&["runs", "cancel", &id]).await;
+    assert_eq!(again.status.code(), Some(1), "{again:?}");
+    assert!(again.stderr.contains("nothing to cancel"), "{again:?}");
+}
+
+#[tokio::test]
+async fn ctrl_c_cancels_a_run_in_the_foreground() {
+    let (queue, target) = (Database::new().await, Database::empty().await);
+    let site = site(&queue.url(), &target.url(), "");
+    let pid = site.path("pid");
+    site.job(
+        "long",
+        &format!("timeout = \"1m\"\n[exec]\nargv = [\"sh\", \"-c\", \"echo $$ > {}; exec sleep 30\"]\n", pid.display()),
+    );
+    let once = site.daemon(&["once", "long"]).await;
+    let child: i32 =
+        eventually("the child runs", || async { std::fs::read_to_string(&pid).ok()?.trim().parse().ok() }).await;
+    once.signal(rustix::process::Signal::INT);
+    let ended = once.exit().await;
+    assert_eq!(ended.status.code(), Some(8), "{:?}", ended.lines);
+    assert!(!std::path::Path::new(&format!("/proc/{child}")).exists(), "the child lives on");
 }
