@@ -217,9 +217,34 @@ impl Mover {
         reached: &mut Option<Vec<String>>,
     ) -> Result<Option<State>, Error> {
         let mut tx = self.pool.begin_with("begin isolation level read committed").await?;
+        match self.move_batch(&mut tx, fence, state, batch, pace, reached).await {
+            Ok(Some(next)) => {
+                tx.commit().await?;
+                Ok(Some(next))
+            }
+            other => {
+                // Waited for: a transaction that is only dropped ends some time later, and until then the next try would
+                // skip the rows that this one has locked.
+                let ended = tx.rollback().await;
+                let nothing = other?;
+                ended?;
+                Ok(nothing)
+            }
+        }
+    }
+
+    async fn move_batch(
+        &self,
+        tx: &mut PgConnection,
+        fence: Fence,
+        state: &State,
+        batch: u64,
+        pace: Pace,
+        reached: &mut Option<Vec<String>>,
+    ) -> Result<Option<State>, Error> {
         // A single row with very many children may take longer than a step should.
         let most = if batch == 1 { LOOK * 2 } else { (pace.target * 4).max(Duration::from_secs(2)) };
-        limit(&mut tx, LOCK, most).await?;
+        limit(tx, LOCK, most).await?;
 
         let mut query = match &state.cursor.after {
             None => sqlx::query(AssertSqlSafe(self.script.lock_first.as_str())),
@@ -230,10 +255,7 @@ impl Mover {
             query = query.bind(after);
         }
         let row = query.fetch_one(&mut *tx).await?;
-        let Some(clock) = row.try_get::<Option<String>, _>(0)? else {
-            tx.rollback().await?;
-            return Ok(None);
-        };
+        let Some(clock) = row.try_get::<Option<String>, _>(0)? else { return Ok(None) };
         let keys = (1..=self.script.width).map(|at| row.try_get(at)).collect::<Result<Vec<Vec<String>>, _>>()?;
         let locked = keys[0].len();
         let last = keys.iter().filter_map(|column| column.last().cloned());
@@ -265,8 +287,7 @@ impl Mover {
         }
         next.counts.steps += 1;
         next.cursor.after = Some(after);
-        fence.advance(&mut tx, &next).await?;
-        tx.commit().await?;
+        fence.advance(tx, &next).await?;
         Ok(Some(next))
     }
 
