@@ -14,7 +14,7 @@ use tokio::{
     sync::watch,
 };
 
-use super::{BOUND, open_folder};
+use super::{PATIENCE, open_folder};
 
 /// A folder with `sexton.toml`, `jobs/`, `schedules/` and a place for backups: one machine's configuration.
 pub struct Site {
@@ -134,7 +134,7 @@ pub struct Ended {
 }
 
 impl Daemon {
-    /// Waits for a line that contains `text`, on either pipe, from the start on; fails the test after 20 s, or when the
+    /// Waits for a line that contains `text`, on either pipe, from the start on; fails the test after a minute, or when the
     /// daemon has ended without it.
     pub async fn wait_for_line(&self, text: &str) -> String {
         self.wait_for_nth_line(text, 1).await
@@ -145,7 +145,7 @@ impl Daemon {
         let mut output = self.output.clone();
         let nth = |output: &Output| output.lines.iter().filter(|line| line.contains(text)).nth(count - 1).cloned();
         let waiting = output.wait_for(|output| nth(output).is_some() || output.open == 0);
-        let seen = tokio::time::timeout(BOUND, waiting).await.ok().and_then(|output| nth(&*output.ok()?));
+        let seen = tokio::time::timeout(PATIENCE, waiting).await.ok().and_then(|output| nth(&*output.ok()?));
         seen.unwrap_or_else(|| panic!("no line {count} with {text:?}; it said:\n{}", self.lines().join("\n")))
     }
 
