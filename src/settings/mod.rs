@@ -108,7 +108,7 @@ pub enum Channel {
     },
     /// E-mail over SMTP.
     Email {
-        /// `smtps://host`, `smtp://host:port`, …
+        /// `smtps://host`, `smtp://host:port` (STARTTLS), `smtp://host:port?tls=none`, …
         smtp: String,
         /// The login's name.
         username: Option<String>,

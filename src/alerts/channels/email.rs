@@ -1,6 +1,6 @@
-//! E-mail over SMTP: one mail a message, threaded by incident.
+//! E-mail over SMTP: one mail a message, threaded by incident, and encrypted unless the URL says otherwise.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message as Mail, Tokio1Executor,
@@ -25,7 +25,7 @@ pub struct Email {
 #[derive(Debug, thiserror::Error)]
 pub enum EmailError {
     /// The server's URL.
-    #[error("the smtp URL cannot be used: {0}; write smtps://HOST, or smtp://HOST:PORT?tls=required")]
+    #[error("the smtp URL cannot be used: {0}; write smtps://HOST, or smtp://HOST:PORT for STARTTLS")]
     Url(String),
     /// An address.
     #[error("`{0}` is no e-mail address")]
@@ -33,13 +33,14 @@ pub enum EmailError {
 }
 
 impl Email {
-    /// A channel through the server at `smtp` (`smtps://host`, `smtp://host:587?tls=required`, plain `smtp://host:25`).
+    /// A channel through the server at `smtp`: `smtps://host`, `smtp://host:587` (STARTTLS, or no mail), `?tls=opportunistic`,
+    /// or `?tls=none`; on this machine's own server `smtp://127.0.0.1:25` is plain.
     ///
     /// # Errors
     /// When the URL or an address cannot be used.
     pub fn new(smtp: &str, login: Option<(String, Secret)>, from: &str, to: &[String]) -> Result<Self, EmailError> {
         let address = |text: &str| text.parse::<Mailbox>().map_err(|_| EmailError::Address(text.to_owned()));
-        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(smtp)
+        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(&encrypted(smtp)?)
             .map_err(|error| EmailError::Url(error.to_string()))?
             .timeout(Some(Duration::from_secs(15)));
         let mut hidden = Hidden::default();
@@ -66,6 +67,10 @@ impl Email {
         match self.transport.send(mail).await {
             Ok(_) => Sent::Delivered,
             Err(error) if error.is_permanent() => Sent::Never(format!("the mail server refused: {}", chain(&error))),
+            Err(error) if error.is_client() && chain(&error).contains("STARTTLS") => Sent::Later {
+                after: None,
+                why: format!("{}; use smtps://, or ?tls=none where the way to the server is trusted", chain(&error)),
+            },
             Err(error) => Sent::Later { after: None, why: format!("the mail could not be sent: {}", chain(&error)) },
         }
     }
@@ -94,6 +99,24 @@ impl Email {
     }
 }
 
+/// The URL as lettre reads it, which takes no word for plain: mail and passwords leave this machine encrypted unless the
+/// URL says `tls=none`.
+fn encrypted(smtp: &str) -> Result<String, EmailError> {
+    let mut url = Url::parse(smtp).map_err(|error| EmailError::Url(error.to_string()))?;
+    let tls = url.query_pairs().find(|(name, _)| name == "tls").map(|(_, value)| value.into_owned());
+    match tls.as_deref() {
+        Some("none") if url.scheme() == "smtp" => url.set_query(None),
+        None if url.scheme() == "smtp" && !is_here(&url) => url.set_query(Some("tls=required")),
+        _ => {}
+    }
+    Ok(url.into())
+}
+
+fn is_here(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 fn raw(name: &'static str, value: &str) -> header::HeaderValue {
     header::HeaderValue::new(header::HeaderName::new_from_ascii_str(name), value.to_owned())
 }
@@ -117,4 +140,31 @@ fn body(message: &Message) -> String {
         message.id
     ));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mail_leaves_the_machine_in_the_open_only_where_the_url_says_so() {
+        for (written, read) in [
+            ("smtps://mail.example.org", "smtps://mail.example.org"),
+            ("smtp://me:p%40ss@mail.example.org:587", "smtp://me:p%40ss@mail.example.org:587?tls=required"),
+            ("smtp://mail?tls=opportunistic", "smtp://mail?tls=opportunistic"),
+            ("smtp://relay:25?tls=none", "smtp://relay:25"),
+            ("smtp://127.0.0.1:2525", "smtp://127.0.0.1:2525"),
+            ("smtp://[::1]:25", "smtp://[::1]:25"),
+            ("smtp://localhost", "smtp://localhost"),
+            ("smtp://localhost.example.org", "smtp://localhost.example.org?tls=required"),
+        ] {
+            assert_eq!(encrypted(written).expect("a URL"), read);
+        }
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_used_is_not_shown() {
+        let broken = Email::new("smtp://me:hunter2@mail:port", None, "a@b.c", &[]).expect_err("no port").to_string();
+        assert!(broken.contains("write smtps://HOST") && !broken.contains("hunter2"), "{broken}");
+    }
 }

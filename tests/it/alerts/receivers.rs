@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use sexton::{
-    alerts,
+    alerts::{self, Channel, Email},
     daemon::inbox::{Answer, Reply},
     outbox::What,
+    secret::Secret,
 };
 use tokio::time::Instant;
 
@@ -146,4 +147,20 @@ async fn two_channels_that_are_dead_do_not_go_on_about_each_other() {
         events.iter().filter(|event| event.kind == "channel_failed").map(|event| event.subject.as_str()).collect();
     // Each is news once: the message about one that dies on the other makes no third.
     assert_eq!(about.len(), 2, "{about:?}");
+}
+
+#[tokio::test]
+async fn a_mail_server_that_cannot_encrypt_gets_neither_mail_nor_password() {
+    let desk = Desk::new().await;
+    let login = Some(("sexton".to_owned(), Secret::new("pa55-word")));
+    let url = format!("{}?tls=required", desk.inbox.smtp_url());
+    let mail = Email::new(&url, login, "sexton@example.org", &["oncall@example.org".into()]).unwrap();
+    let alerts = desk.alerts_with([("mail", Channel::Email(Box::new(mail)))]);
+    // A login that arrived would be refused for good.
+    desk.inbox.script_smtp([Reply::RefuseLogin]);
+    desk.record(&[fact("backup", What::Failed, &["mail"])]).await;
+    let left = alerts::flush(&alerts, Instant::now() + Duration::from_secs(1)).await.unwrap();
+    assert_eq!((left, desk.inbox.mails().len()), (1, 0));
+    let why = desk.deliveries("mail").await[0].last_error.clone().unwrap();
+    assert!(why.contains("STARTTLS is not supported") && why.contains("?tls=none"), "{why}");
 }
