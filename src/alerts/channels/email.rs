@@ -4,8 +4,9 @@ use std::{net::IpAddr, time::Duration};
 
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message as Mail, Tokio1Executor,
+    address::Envelope,
     message::{Mailbox, header},
-    transport::smtp::authentication::Credentials,
+    transport::smtp::{Error, authentication::Credentials},
 };
 use url::Url;
 
@@ -64,8 +65,10 @@ impl Email {
             Ok(mail) => mail,
             Err(error) => return Sent::Never(format!("the mail cannot be written: {error}")),
         };
-        match self.transport.send(mail).await {
+        let (envelope, text) = (mail.envelope(), mail.formatted());
+        match self.transport.send_raw(envelope, &text).await {
             Ok(_) => Sent::Delivered,
+            Err(error) if self.to.len() > 1 && refuses_receiver(&error) => self.send_each(message, &text).await,
             Err(error) if error.is_permanent() => Sent::Never(format!("the mail server refused: {}", chain(&error))),
             Err(error) if error.is_client() && chain(&error).contains("STARTTLS") => Sent::Later {
                 after: None,
@@ -73,6 +76,30 @@ impl Email {
             },
             Err(error) => Sent::Later { after: None, why: format!("the mail could not be sent: {}", chain(&error)) },
         }
+    }
+
+    /// Sends to each receiver alone: to refuse one is to refuse the mail, but the others are to have it.
+    ///
+    /// Delivered where it reached somebody and nobody may take it later; those who never will are named in the log.
+    async fn send_each(&self, message: &Message, text: &[u8]) -> Sent {
+        let (mut reached, mut refused) = (0, Vec::new());
+        for to in &self.to {
+            let sent = match Envelope::new(Some(self.from.email.clone()), vec![to.email.clone()]) {
+                Ok(envelope) => self.transport.send_raw(&envelope, text).await,
+                Err(error) => return Sent::Never(format!("the mail cannot be written: {error}")),
+            };
+            match sent {
+                Ok(_) => reached += 1,
+                Err(error) if error.is_permanent() => refused.push(format!("{}: {}", to.email, chain(&error))),
+                Err(error) => return Sent::Later { after: None, why: format!("{}: {}", to.email, chain(&error)) },
+            }
+        }
+        let why = format!("the mail server refused {}", refused.join("; "));
+        if reached == 0 {
+            return Sent::Never(why);
+        }
+        tracing::warn!(message.id = %message.id, "a mail reached {reached} of {} receivers: {}", self.to.len(), self.hidden.hide(&why));
+        Sent::Delivered
     }
 
     fn mail(&self, message: &Message) -> Result<Mail, lettre::error::Error> {
@@ -97,6 +124,11 @@ impl Email {
         }
         mail.body(body(message))
     }
+}
+
+/// Whether the refusal may be about one receiver; a refused login, say, is not tried again for each of them.
+fn refuses_receiver(error: &Error) -> bool {
+    matches!(error.status().map(u16::from), Some(550..=553 | 556))
 }
 
 /// The URL as lettre reads it, which takes no word for plain: mail and passwords leave this machine encrypted unless the

@@ -164,3 +164,26 @@ async fn a_mail_server_that_cannot_encrypt_gets_neither_mail_nor_password() {
     let why = desk.deliveries("mail").await[0].last_error.clone().unwrap();
     assert!(why.contains("STARTTLS is not supported") && why.contains("?tls=none"), "{why}");
 }
+
+#[tokio::test]
+async fn a_receiver_who_left_keeps_no_mail_from_the_others() {
+    let (logs, _listening) = Logs::listen();
+    let desk = Desk::new().await;
+    let to = ["left@example.org".to_owned(), "oncall@example.org".to_owned()];
+    let mail = Email::new(&desk.inbox.smtp_url(), None, "sexton@example.org", &to).unwrap();
+    let alerts = desk.alerts_with([("mail", Channel::Email(Box::new(mail)))]);
+    // The mail to both, the one to the first alone, the one to the second alone.
+    desk.inbox.script_smtp([Reply::RefuseReceiver(550), Reply::RefuseReceiver(550), Reply::Take]);
+    desk.record(&[fact("backup", What::Failed, &["mail"])]).await;
+    assert_eq!(flush(&alerts).await, 0);
+    let mails = desk.inbox.mails();
+    assert_eq!(mails.iter().map(|mail| &mail.to[..]).collect::<Vec<_>>(), [["oncall@example.org"]]);
+    assert_eq!(desk.deliveries("mail").await[0].state, "delivered");
+    let text = logs.text();
+    assert!(text.contains("a mail reached 1 of 2 receivers") && text.contains("left@example.org"), "{text}");
+    // Where nobody takes it, it is dead as before.
+    desk.inbox.script_smtp([Reply::RefuseReceiver(550)]);
+    desk.record(&[fact("archive", What::Failed, &["mail"])]).await;
+    flush(&alerts).await;
+    assert_eq!(desk.deliveries("mail").await[1].state, "dead");
+}
