@@ -28,18 +28,16 @@ fn body(message: &Message) -> Value {
         "recovery" => ":large_green_circle:",
         _ => ":information_source:",
     };
-    let mut text = message.lines.iter().map(|line| escape(line)).collect::<Vec<_>>().join("\n");
-    if let Some(help) = &message.help {
-        text.push_str(&format!("\n*What to do:* {}", escape(help)));
-    }
-    if let Some(next) = &message.next {
-        text.push_str(&format!("\n`{}`", escape(next)));
-    }
+    // Sections of their own: however long the facts are, what to do is never cut off.
+    let facts = escape(&message.lines.join("\n"));
+    let help = message.help.iter().map(|help| format!("*What to do:* {}", escape(help)));
+    let next = message.next.iter().map(|next| format!("`{}`", escape(next)));
+    let to_do = help.chain(next).collect::<Vec<_>>().join("\n");
     let title = format!("{sign} {}", message.title);
     let mut blocks =
         vec![json!({"type": "header", "text": {"type": "plain_text", "text": cut(&title, 150), "emoji": true}})];
-    if !text.is_empty() {
-        blocks.push(json!({"type": "section", "text": {"type": "mrkdwn", "text": cut(&text, 3_000)}}));
+    for text in [facts, to_do].iter().filter(|text| !text.is_empty()) {
+        blocks.push(json!({"type": "section", "text": {"type": "mrkdwn", "text": cut(text, 3_000)}}));
     }
     let foot = format!("sexton · {} · {}", message.at.format("%Y-%m-%d %H:%M:%S UTC"), message.id);
     blocks.push(json!({"type": "context", "elements": [{"type": "plain_text", "text": foot}]}));
@@ -55,7 +53,12 @@ fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }
-    text.chars().take(most - 1).chain(std::iter::once('…')).collect()
+    let mut kept: String = text.chars().take(most - 1).collect();
+    // Half an escape would be shown as it is.
+    if let Some(at) = kept.rfind('&').filter(|at| kept.len() - at < 5 && !kept[*at..].contains(';')) {
+        kept.truncate(at);
+    }
+    kept + "…"
 }
 
 #[cfg(test)]
@@ -73,8 +76,8 @@ mod tests {
             severity: "problem".into(),
             title: "x".repeat(200),
             lines: vec!["a < b & c > d".into(), "y".repeat(4_000)],
-            help: None,
-            next: None,
+            help: Some("look".into()),
+            next: Some("sexton runs show 1".into()),
             event: "failed".into(),
             subject: "j".into(),
             run: None,
@@ -86,5 +89,15 @@ mod tests {
         let section = part("/blocks/1/text/text");
         assert_eq!(section.chars().count(), 3_000);
         assert!(section.starts_with("a &lt; b &amp; c &gt; d\n"));
+        assert_eq!(part("/blocks/2/text/text"), "*What to do:* look\n`sexton runs show 1`");
+    }
+
+    #[test]
+    fn no_escape_is_cut_in_half() {
+        let escaped = escape(&"<".repeat(10));
+        assert_eq!(cut(&escaped, 8), "&lt;…");
+        assert_eq!(cut(&escaped, 9), "&lt;&lt;…");
+        assert_eq!(cut("Q & A and more", 8), "Q & A a…");
+        assert_eq!(cut("short", 5), "short");
     }
 }
