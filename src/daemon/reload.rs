@@ -295,7 +295,7 @@ fn fact(source: &Source, what: What, detail: Value) -> Fact {
 
 /// One line for the log.
 fn tell(problem: &Problem) {
-    let text = line(problem);
+    let text = problem.to_string();
     if problem.is_error() {
         tracing::error!(help = problem.help, "{text}");
     } else {
@@ -303,16 +303,10 @@ fn tell(problem: &Problem) {
     }
 }
 
-fn line(problem: &Problem) -> String {
-    let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
-    let column = problem.column.map(|column| format!(":{column}")).unwrap_or_default();
-    format!("{}{line}{column}: {}", problem.file, problem.message)
-}
-
 /// The first problem, and how many more there are.
 fn first(problems: &[Problem]) -> String {
     let mut errors = problems.iter().filter(|problem| problem.is_error());
-    let first = errors.next().map(line).unwrap_or_default();
+    let first = errors.next().map(ToString::to_string).unwrap_or_default();
     match errors.count() {
         0 => first,
         more => format!("{first} (and {more} more)"),

@@ -132,8 +132,7 @@ impl Daemon {
 fn refused(error: ReloadError) -> AskError {
     let text = match &error {
         ReloadError::FirstStart { problems, files } => {
-            let shown: Vec<String> = problems.iter().map(|problem| problem.render(files, false)).collect();
-            format!("{error}\n{}", shown.join("\n"))
+            format!("{error}\n{}", cli::check::told(problems, files))
         }
         _ => error.to_string(),
     };

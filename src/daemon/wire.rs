@@ -50,10 +50,7 @@ impl Parts {
         problems.retain(Problem::is_error);
         match parsed.catalog {
             Some(catalog) if problems.is_empty() => Ok(catalog.with_default_alert(self.source.default_alert.clone())),
-            _ => {
-                let shown: Vec<String> = problems.iter().map(|problem| problem.render(&files, false)).collect();
-                Err(AskError::Said(format!("the files are broken\n{}", shown.join("\n"))))
-            }
+            _ => Err(AskError::Said(format!("the files are broken\n{}", cli::check::told(&problems, &files)))),
         }
     }
 }

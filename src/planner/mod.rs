@@ -212,10 +212,12 @@ impl Planner {
         let parsed = Catalog::parse(&Files(current.files));
         let catalog = parsed.catalog.ok_or_else(|| PlanError::Files {
             revision: current.id,
-            problem: parsed.problems.iter().find(|problem| problem.is_error()).map_or_else(String::new, |problem| {
-                let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
-                format!("{}{line}: {}", problem.file, problem.message)
-            }),
+            problem: parsed
+                .problems
+                .iter()
+                .find(|problem| problem.is_error())
+                .map(ToString::to_string)
+                .unwrap_or_default(),
         })?;
         let catalog = Arc::new(catalog.with_default_alert(self.options.default_alert.clone()));
         tracing::info!(

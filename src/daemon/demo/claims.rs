@@ -1,7 +1,12 @@
 //! What the demo's summary says, each held against the databases, the vault or the inbox by other means than those
 //! that did the work.
 
-use std::{collections::BTreeMap, fs, io::Read, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -122,7 +127,7 @@ fn backup(facts: &Facts<'_>) -> Result<String, String> {
 }
 
 /// Every file below `folder` with this ending.
-fn files(folder: &Path, ending: &str) -> Vec<super::Place> {
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();

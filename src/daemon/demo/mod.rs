@@ -14,7 +14,7 @@ mod say;
 mod site;
 mod tour;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -125,6 +125,3 @@ async fn prepare(cluster: &Cluster, site: &Site) -> Result<(), AskError> {
 fn said(error: &dyn std::fmt::Display) -> AskError {
     AskError::Said(error.to_string())
 }
-
-/// Where a path of the demo is.
-type Place = PathBuf;

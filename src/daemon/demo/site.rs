@@ -1,10 +1,13 @@
 //! The demo's files: the shipped jobs, a few of its own, and settings that point at the private cluster and the inbox.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
-use super::{COLLECTOR, Place, QUEUE};
+use super::{COLLECTOR, QUEUE};
 use crate::{cli::AskError, daemon::inbox::Inbox, embedded::Cluster, secret::Secret};
 
 /// The jobs that Sexton ships, as a person finds them in the repository.
@@ -39,15 +42,15 @@ const ALERTS: &str = "/alerts";
 /// Where the demo lives.
 pub(super) struct Site {
     /// The folder of the files.
-    pub(super) folder: Place,
+    pub(super) folder: PathBuf,
     /// `sexton.toml`.
-    pub(super) settings: Place,
+    pub(super) settings: PathBuf,
     /// The vault.
-    pub(super) vault: Place,
+    pub(super) vault: PathBuf,
     /// What people were told, a file a message.
-    pub(super) messages: Place,
+    pub(super) messages: PathBuf,
     /// The API's token.
-    pub(super) token: Place,
+    pub(super) token: PathBuf,
 }
 
 impl Site {
