@@ -6,6 +6,7 @@ mod support;
 mod alerts;
 mod backup;
 mod bench;
+mod collector;
 mod daemon;
 mod data;
 mod embedded;
