@@ -5,10 +5,13 @@ use std::io::Write;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{AskError, Cli, answers, exit, load, queue_login, reach, targets};
+use super::{AskError, Cli, answers, exit, load, queue_login, targets};
 use crate::{
-    dataset::{self, Installed},
-    db,
+    catalog::Catalog,
+    dataset::{self, Installed, Known},
+    db::{self, Login, Target},
+    secret::Secret,
+    settings::Settings,
 };
 
 /// What to prepare.
@@ -16,11 +19,14 @@ use crate::{
 pub enum Command {
     /// Bring the queue's own database to this version's schema (the daemon does it at start, too)
     Migrate,
-    /// Install what archive and cleanup need in a target: the table that fences their steps
+    /// Install what work on a target's rows needs: the schema sexton, and the exception collector's functions
     Install {
         /// The target's name in sexton.toml
-        #[arg(long, value_name = "NAME")]
-        target: String,
+        #[arg(long, value_name = "NAME", required_unless_present = "url", conflicts_with = "url")]
+        target: Option<String>,
+        /// A database, without any configuration; its password is read from PGPASSWORD or PGPASSFILE
+        #[arg(long, value_name = "postgres://…")]
+        url: Option<String>,
         /// Print the SQL and change nothing
         #[arg(long)]
         dry_run: bool,
@@ -40,25 +46,60 @@ pub(super) async fn run(cli: &Cli, command: &Command, out: &mut dyn Write) -> Re
                 writeln!(out, "the queue's schema in {login} is up to date")?;
             }
         }
-        Command::Install { target, dry_run } => install(cli, target, *dry_run, out).await?,
+        Command::Install { target: Some(name), dry_run, .. } => {
+            let settings = load(cli.config.as_deref())?;
+            let targets = db::Targets::new(targets(&settings)?);
+            let target = targets.get(name).map_err(|unknown| AskError::Said(unknown.to_string()))?;
+            install(cli, target, &known(&settings)?, *dry_run, out).await?;
+        }
+        Command::Install { url, dry_run, .. } => {
+            let login = Login::new(&Secret::new(url.clone().unwrap_or_default()), None)?;
+            let target = Target::new(login.database_name(), login, None);
+            install(cli, &target, &[], *dry_run, out).await?;
+        }
     }
     Ok(exit::DONE)
 }
 
-async fn install(cli: &Cli, name: &str, dry_run: bool, out: &mut dyn Write) -> Result<(), AskError> {
-    let targets = db::Targets::new(targets(&reach::load(cli.config.as_deref())?)?);
-    let target = targets.get(name).map_err(|unknown| AskError::Said(unknown.to_string()))?;
-    let installed =
-        dataset::install(target.pool(), dry_run).await.map_err(|error| AskError::Said(error.to_string()))?;
+/// The data sets in the files that the settings name; all of them must be right.
+fn known(settings: &Settings) -> Result<Vec<Known>, AskError> {
+    let (_, parsed) = Catalog::read(&settings.files.jobs, &settings.files.schedules);
+    let catalog = parsed.catalog.ok_or_else(|| {
+        AskError::Said(
+            "the job files have mistakes, so their data sets are not installed; run `sexton check`".to_owned(),
+        )
+    })?;
+    Ok(catalog.datasets.into_iter().map(|(name, definition)| Known { name, definition }).collect())
+}
+
+async fn install(
+    cli: &Cli,
+    target: &Target,
+    known: &[Known],
+    dry_run: bool,
+    out: &mut dyn Write,
+) -> Result<(), AskError> {
+    let name = &target.name;
+    let done = dataset::install(target.pool(), dry_run, known).await;
+    let Installed { from, to, sql, left_out } = done.map_err(|error| AskError::Said(error.to_string()))?;
     if cli.json {
-        let Installed { from, to, sql } = installed;
-        writeln!(out, "{}", json!({ "target": name, "from": from, "to": to, "sql": sql, "dry_run": dry_run }))?;
-    } else if dry_run {
-        write!(out, "{}", installed.sql)?;
-    } else if installed.from == installed.to {
-        writeln!(out, "target `{name}` has version {} already; nothing changed", installed.to)?;
+        let answer = json!({
+            "target": name, "from": from, "to": to, "sql": sql, "left_out": left_out, "dry_run": dry_run,
+        });
+        writeln!(out, "{answer}")?;
+        return Ok(());
+    }
+    if dry_run {
+        write!(out, "{sql}")?;
+    } else if sql.is_empty() {
+        writeln!(out, "target `{name}` has version {to} already; nothing changed")?;
+    } else if from == to {
+        writeln!(out, "target `{name}` has version {to} already; its functions and data sets were brought up to date")?;
     } else {
-        writeln!(out, "target `{name}` went from version {} to {}", installed.from, installed.to)?;
+        writeln!(out, "target `{name}` went from version {from} to {to}")?;
+    }
+    if let Some(left_out) = left_out {
+        writeln!(out, "{}note: {left_out}", if dry_run { "-- " } else { "" })?;
     }
     Ok(())
 }

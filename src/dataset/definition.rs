@@ -29,6 +29,12 @@ pub struct Definition {
     /// Which rows are still in use; they stay unless a job says `keep_open = false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open: Option<String>,
+    /// Which rows must neither move nor go, whoever asks (a legal hold); single rows are held by `sexton.hold`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<String>,
+    /// The column by which people name a row, when one is brought back or held; the key, if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_by: Option<String>,
     /// Which rows are settled, and since when; what `select = "resolved"` takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved: Option<Resolved>,
@@ -149,7 +155,8 @@ impl Definition {
         if self.age.trim().is_empty() {
             say("age", "no column is named; name the one that tells how old a row is".to_owned());
         }
-        let predicates = [("critical", self.critical.as_ref()), ("open", self.open.as_ref())];
+        let predicates =
+            [("critical", self.critical.as_ref()), ("open", self.open.as_ref()), ("hold", self.hold.as_ref())];
         let resolved = ("resolved", self.resolved.as_ref().map(|resolved| &resolved.when));
         for (key, predicate) in predicates.into_iter().chain([resolved]) {
             if predicate.is_some_and(|text| text.trim().is_empty()) {

@@ -1,12 +1,13 @@
 //! The checkpoint of a run in its target, and the fence that keeps an attempt that lost its lease from committing.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use sqlx::{PgConnection, types::Json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-use super::{error::Error, quote::database};
+use super::error::Error;
 
 /// Which attempt wants to commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,37 @@ pub struct Counts {
     pub steps: u64,
     /// Rows that a pass left behind because somebody else held them, and that were looked at again.
     pub revisited: u64,
+    /// Rows of this pass that the other side refused; they stay where they are.
+    #[serde(default)]
+    pub stuck: u64,
+    /// The first of them.
+    #[serde(default)]
+    pub stuck_samples: Vec<Stuck>,
+}
+
+/// A row that cannot go where it should: it stays, whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stuck {
+    /// Its key.
+    pub key: String,
+    /// What PostgreSQL said.
+    pub why: String,
+}
+
+impl Counts {
+    /// How many rows that cannot move are told by name.
+    const SAMPLES: usize = 10;
+
+    pub(super) fn add_stuck(&mut self, stuck: Vec<Stuck>) {
+        self.stuck += stuck.len() as u64;
+        let room = Self::SAMPLES - self.stuck_samples.len();
+        self.stuck_samples.extend(stuck.into_iter().take(room));
+    }
+
+    pub(super) fn forget_stuck(&mut self) {
+        self.stuck = 0;
+        self.stuck_samples.clear();
+    }
 }
 
 /// What is there before anything moves.
@@ -63,6 +95,9 @@ pub struct Counts {
 pub struct Totals {
     /// Parent rows that go.
     pub eligible: u64,
+    /// Past the cutoff, but held (a legal hold).
+    #[serde(default)]
+    pub kept_held: u64,
     /// Past the cutoff, but critical.
     pub kept_critical: u64,
     /// Past the cutoff and not critical, but open.
@@ -92,49 +127,49 @@ pub struct End {
 }
 
 impl Fence {
-    /// Whether the run has a checkpoint; fails if the step table is missing.
+    /// Whether the run has a checkpoint.
     pub(super) async fn has_begun(self, conn: &mut PgConnection) -> Result<bool, Error> {
-        if !is_installed(conn).await? {
-            return Err(Error::NotInstalled(database(conn).await?));
-        }
         Ok(sqlx::query_scalar("select exists (select from sexton.step where run = $1)")
             .bind(self.run)
             .fetch_one(conn)
             .await?)
     }
 
-    /// Takes over the run: from here on no older attempt can commit. Gives the checkpoint, `first` if there is none.
-    pub(super) async fn begin(self, conn: &mut PgConnection, first: &Cursor) -> Result<State, Error> {
-        let row: Option<(Json<Cursor>, serde_json::Value)> =
-            sqlx::query_as(include_str!("../../sql/target/begin_attempt.sql"))
-                .bind(self.run)
-                .bind(self.token)
-                .bind(Json(first))
-                .fetch_optional(conn)
-                .await?;
-        let (Json(cursor), counts) = row.ok_or(Error::Superseded)?;
+    /// Takes over the run: from here on no older attempt can commit. Gives the checkpoint and the counts, `first` and
+    /// none if there are none yet.
+    pub(super) async fn begin<C, N>(self, conn: &mut PgConnection, first: &C) -> Result<(C, N), Error>
+    where
+        C: Serialize + DeserializeOwned + Sync,
+        N: DeserializeOwned + Default,
+    {
+        let row: Option<(Value, Value)> = sqlx::query_as(include_str!("../../sql/target/begin_attempt.sql"))
+            .bind(self.run)
+            .bind(self.token)
+            .bind(Json(first))
+            .fetch_optional(conn)
+            .await?;
+        let (cursor, counts) = row.ok_or(Error::Superseded)?;
         // `{}` until the first step.
         let counts = match counts.as_object() {
-            Some(object) if object.is_empty() => Counts::default(),
+            Some(object) if object.is_empty() => N::default(),
             _ => serde_json::from_value(counts)?,
         };
-        Ok(State { cursor, counts })
+        Ok((serde_json::from_value(cursor)?, counts))
     }
 
     /// Writes the checkpoint within the step's transaction; fails if a newer attempt has begun.
-    pub(super) async fn advance(self, conn: &mut PgConnection, state: &State) -> Result<(), Error> {
+    pub(super) async fn advance<C, N>(self, conn: &mut PgConnection, cursor: &C, counts: &N) -> Result<(), Error>
+    where
+        C: Serialize + Sync,
+        N: Serialize + Sync,
+    {
         let done = sqlx::query(include_str!("../../sql/target/commit_step.sql"))
             .bind(self.run)
             .bind(self.token)
-            .bind(Json(&state.cursor))
-            .bind(Json(&state.counts))
+            .bind(Json(cursor))
+            .bind(Json(counts))
             .execute(conn)
             .await?;
         if done.rows_affected() == 1 { Ok(()) } else { Err(Error::Superseded) }
     }
-}
-
-/// Whether the step table is there.
-pub(super) async fn is_installed(conn: &mut PgConnection) -> Result<bool, Error> {
-    Ok(sqlx::query_scalar("select to_regclass('sexton.step') is not null").fetch_one(conn).await?)
 }

@@ -1,11 +1,14 @@
-//! Brings a target to what work in steps needs. Idempotent and versioned.
+//! Brings a target to what work on its rows needs. Idempotent and versioned, all or nothing.
 
-use sqlx::{AssertSqlSafe, PgPool};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
-use super::{error::Error, quote::database};
+use super::{Definition, error::Error, functions, quote::literal};
 
-/// Every version's script, oldest first; the first one makes version 1.
-const SCRIPTS: [&str; 1] = [include_str!("../../sql/install/0001_step.sql")];
+/// Every version's tables, oldest first; the first one makes version 1.
+const SCRIPTS: [&str; 2] =
+    [include_str!("../../sql/install/0001_step.sql"), include_str!("../../sql/install/0002_data.sql")];
 
 const BOOK: &str = "create table sexton.installed (
     version integer primary key,
@@ -28,29 +31,73 @@ pub struct Installed {
     pub to: i32,
     /// The SQL that was run, or would be; empty when nothing is missing.
     pub sql: String,
+    /// What is not installed, and why.
+    pub left_out: Option<String>,
 }
 
-/// Installs what is missing, all or nothing; with `dry_run` it only says what that is.
+/// A data set that functions called by hand can work on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Known {
+    /// Its name: its file's, without `.toml`.
+    pub name: String,
+    /// Its definition, as JSON.
+    pub definition: Value,
+}
+
+/// Installs what is missing; with `dry_run` it only says what that is.
 ///
-/// The schema and its tables belong to the user who runs this and nobody else is granted anything.
-pub async fn install(pool: &PgPool, dry_run: bool) -> Result<Installed, Error> {
+/// The schema and what is in it belong to the user who runs this, and nobody else is granted anything but what
+/// callers of the collector's functions had before. Without a data set for the collector, the shipped one is taken.
+pub async fn install(pool: &PgPool, dry_run: bool, known: &[Known]) -> Result<Installed, Error> {
     let mut tx = pool.begin().await?;
     sqlx::raw_sql("set local lock_timeout = '10s'; set local statement_timeout = '60s'").execute(&mut *tx).await?;
     sqlx::raw_sql("select pg_advisory_xact_lock(hashtextextended('sexton db install', 0))").execute(&mut *tx).await?;
-    let (schema, book): (bool, bool) = sqlx::query_as(
-        "select exists (select from pg_namespace where nspname = 'sexton'), to_regclass('sexton.installed') is not null",
-    )
-    .fetch_one(&mut *tx)
-    .await?;
-    let from: i32 = match book {
-        true => {
-            sqlx::query_scalar("select coalesce(max(version), 0) from sexton.installed").fetch_one(&mut *tx).await?
-        }
-        false => 0,
-    };
+    let from = version(&mut tx).await?;
     if from > VERSION {
         return Err(Error::Newer { database: database(&mut tx).await?, found: from, known: VERSION });
     }
+    let mut sql = tables(&mut tx, from).await?;
+    let engine = functions::engine();
+    sql.push_str(&part(&mut tx, from, "functions", &engine).await?);
+
+    let mut known = known.to_vec();
+    if !known.iter().any(|set| set.name == functions::COLLECTOR) {
+        known.push(Known::shipped()?);
+    }
+    for set in &known {
+        sql.push_str(&dataset(&mut tx, from, set).await?);
+    }
+    let collector = known.iter().find(|set| set.name == functions::COLLECTOR);
+    let table = collector.and_then(|set| set.definition["table"].as_str()).unwrap_or_default();
+    let there: bool =
+        sqlx::query_scalar(include_str!("../../sql/target/table_exists.sql")).bind(table).fetch_one(&mut *tx).await?;
+    let left_out = (!there).then(|| format!("there is no table {table}, so its functions are not installed"));
+    if there {
+        sql.push_str(&part(&mut tx, from, "contract", &functions::contract()).await?);
+    }
+    if !dry_run && !sql.is_empty() {
+        sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(&mut *tx).await?;
+        tx.commit().await?;
+    }
+    Ok(Installed { from, to: VERSION, sql, left_out })
+}
+
+impl Known {
+    /// The collector's data set as this binary ships it.
+    fn shipped() -> Result<Self, Error> {
+        let definition: Definition = toml::from_str(functions::COLLECTOR_DEFINITION)
+            .unwrap_or_else(|error| unreachable!("the shipped data set is held by a test: {error}"));
+        Ok(Self { name: functions::COLLECTOR.to_owned(), definition: serde_json::to_value(definition)? })
+    }
+}
+
+/// The tables that are missing.
+async fn tables(conn: &mut PgConnection, from: i32) -> Result<String, Error> {
+    let (schema, book): (bool, bool) = sqlx::query_as(
+        "select exists (select from pg_namespace where nspname = 'sexton'), to_regclass('sexton.installed') is not null",
+    )
+    .fetch_one(conn)
+    .await?;
     let mut sql = String::new();
     if !schema {
         sql.push_str("create schema sexton;\n\n");
@@ -61,9 +108,85 @@ pub async fn install(pool: &PgPool, dry_run: bool) -> Result<Installed, Error> {
     for (version, script) in (1..).zip(SCRIPTS).filter(|(version, _)| *version > from) {
         sql.push_str(&format!("\n{script}\ninsert into sexton.installed (version) values ({version});\n"));
     }
-    if !dry_run && !sql.is_empty() {
-        sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(&mut *tx).await?;
-        tx.commit().await?;
+    Ok(sql)
+}
+
+/// A group of functions, unless exactly these are there.
+async fn part(conn: &mut PgConnection, from: i32, name: &str, text: &str) -> Result<String, Error> {
+    let digest = base16(&Sha256::digest(text.as_bytes()));
+    if from >= 2 {
+        let there: Option<String> = sqlx::query_scalar("select digest from sexton.part where name = $1")
+            .bind(name)
+            .fetch_optional(conn)
+            .await?;
+        if there.as_ref() == Some(&digest) {
+            return Ok(String::new());
+        }
     }
-    Ok(Installed { from, to: VERSION, sql })
+    Ok(format!(
+        "\n{text}\ninsert into sexton.part (name, digest) values ({}, {})\non conflict (name) do update\n\
+         set digest = excluded.digest, installed_at = clock_timestamp(), installed_by = session_user;\n",
+        literal(name),
+        literal(&digest)
+    ))
+}
+
+/// A data set's definition, unless it is there as it is.
+async fn dataset(conn: &mut PgConnection, from: i32, set: &Known) -> Result<String, Error> {
+    if from >= 2 {
+        let there: Option<Value> = sqlx::query_scalar("select definition from sexton.dataset where name = $1")
+            .bind(&set.name)
+            .fetch_optional(conn)
+            .await?;
+        if there.as_ref() == Some(&set.definition) {
+            return Ok(String::new());
+        }
+    }
+    Ok(format!(
+        "\ninsert into sexton.dataset (name, definition) values ({}, {})\non conflict (name) do update\n\
+         set definition = excluded.definition, installed_at = clock_timestamp(), installed_by = session_user;\n",
+        literal(&set.name),
+        literal(&serde_json::to_string(&set.definition)?)
+    ))
+}
+
+/// The version that is there; 0 for none.
+async fn version(conn: &mut PgConnection) -> Result<i32, Error> {
+    let book: bool =
+        sqlx::query_scalar("select to_regclass('sexton.installed') is not null").fetch_one(&mut *conn).await?;
+    if !book {
+        return Ok(0);
+    }
+    Ok(sqlx::query_scalar("select coalesce(max(version), 0) from sexton.installed").fetch_one(conn).await?)
+}
+
+/// Whether what this binary needs is there.
+pub(super) async fn is_current(conn: &mut PgConnection) -> Result<bool, Error> {
+    Ok(version(conn).await? >= VERSION)
+}
+
+/// Refuses a target that lacks what this binary needs.
+pub(super) async fn must_be_current(conn: &mut PgConnection) -> Result<(), Error> {
+    match version(conn).await? {
+        0 => Err(Error::NotInstalled(database(conn).await?)),
+        found if found < VERSION => Err(Error::Outdated { database: database(conn).await?, found, needed: VERSION }),
+        _ => Ok(()),
+    }
+}
+
+/// Installs tables and functions for a look, in a transaction that the caller rolls back.
+pub(super) async fn for_now(conn: &mut PgConnection) -> Result<(), Error> {
+    let from = version(conn).await?;
+    let sql = tables(conn, from).await? + &functions::engine();
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await?;
+    Ok(())
+}
+
+/// The database's name.
+async fn database(conn: &mut PgConnection) -> Result<String, Error> {
+    Ok(sqlx::query_scalar("select current_database()::text").fetch_one(conn).await?)
+}
+
+fn base16(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

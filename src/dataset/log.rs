@@ -1,14 +1,10 @@
 //! Writes the application's own log of data operations, where it has one.
 
 use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, PgConnection};
+use serde_json::{Value, json};
+use sqlx::PgConnection;
 
-use super::{
-    definition::Log,
-    error::Error,
-    quote::{find, ident},
-    step::Select,
-};
+use super::error::Error;
 
 /// Which log an operation belongs into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +13,8 @@ pub enum Operation {
     Archive,
     /// `data_cleanup_log`.
     Cleanup,
+    /// `data_archive_log`, as rows that came back.
+    Restore,
 }
 
 /// One line of it.
@@ -24,8 +22,10 @@ pub enum Operation {
 pub struct LogLine {
     /// Which log.
     pub operation: Operation,
-    /// Which rows were meant.
-    pub select: Select,
+    /// Which rows were meant: `OLD`, `RESOLVED`, `RESTORE`.
+    pub what: &'static str,
+    /// Older than so many days; none for what goes by name.
+    pub days: Option<u64>,
     /// Parent rows that left.
     pub rows: u64,
     /// Parent rows past the cutoff that stayed.
@@ -43,46 +43,27 @@ pub struct LogLine {
 }
 
 /// Writes a line, unless the definition names no such log or the table is not there. Returns whether it did.
-pub(super) async fn write(conn: &mut PgConnection, log: Option<&Log>, line: &LogLine) -> Result<bool, Error> {
-    let Some(log) = log else { return Ok(false) };
-    let name = match line.operation {
-        Operation::Archive => log.archive.as_ref(),
-        Operation::Cleanup => log.cleanup.as_ref(),
-    };
-    let Some(name) = name else { return Ok(false) };
-    let Some((_, table)) = find(conn, name).await? else {
-        tracing::warn!("the log table {name} is not in the target; the operation is not logged there");
-        return Ok(false);
-    };
-    let what = match line.select {
-        Select::Old(_) => "OLD",
-        Select::Resolved(_) => "RESOLVED",
-    };
-    let (kind, days, counts) = match line.operation {
-        Operation::Archive => ("archive_type", "archive_days", vec![("records_archived", line.rows)]),
-        Operation::Cleanup => {
-            ("cleanup_type", "retention_days", vec![("records_deleted", line.rows), ("records_preserved", line.kept)])
-        }
-    };
-    let names: String = counts.iter().map(|(name, _)| format!(", {}", ident(name))).collect();
-    // The log's counts are integers; a bigger count is worth more than an error.
-    let values: String = (0..counts.len()).map(|at| format!(", least(${}, 2147483647)::integer", at + 8)).collect();
-    let sql = format!(
-        "insert into {} ({kind}, {days}, started_at, completed_at, duration, status, dry_run, initiated_by, notes{names})\n\
-         values ($1, $2, $3, clock_timestamp(), clock_timestamp() - $3, $4, $5, $6, $7{values})",
-        table.sql()
-    );
-    let mut query = sqlx::query(AssertSqlSafe(sql))
-        .bind(format!("{what}_{}", log.noun))
-        .bind(i32::try_from(line.select.span().days()).unwrap_or(i32::MAX))
-        .bind(line.begun_at)
-        .bind(if line.failed { "FAILED" } else { "COMPLETED" })
-        .bind(line.dry_run)
-        .bind(line.by.chars().take(255).collect::<String>())
-        .bind(&line.notes);
-    for (_, count) in counts {
-        query = query.bind(i64::try_from(count).unwrap_or(i64::MAX));
-    }
-    query.execute(conn).await?;
-    Ok(true)
+pub(super) async fn write(conn: &mut PgConnection, definition: &Value, line: &LogLine) -> Result<bool, Error> {
+    let line = json!({
+        "operation": match line.operation {
+            Operation::Archive => "archive",
+            Operation::Cleanup => "cleanup",
+            Operation::Restore => "restore",
+        },
+        "what": line.what,
+        "days": line.days,
+        "rows": line.rows,
+        "kept": line.kept,
+        "started_at": line.begun_at,
+        "failed": line.failed,
+        "dry_run": line.dry_run,
+        "by": line.by,
+        "notes": line.notes,
+    });
+    let wrote = sqlx::query_scalar(include_str!("../../sql/target/log_operation.sql"))
+        .bind(definition)
+        .bind(line)
+        .fetch_one(conn)
+        .await?;
+    Ok(wrote)
 }

@@ -1,25 +1,27 @@
-//! What a data set is, and the SQL that moves its rows.
+//! What a data set is, and how its rows move.
 //!
-//! Any table becomes a data set by a [`Definition`]. Its SQL is generated here and nowhere else ([`quote`], [`step`]),
-//! with every name taken from the target's catalog, so that a job and (later) an installed function take the same
-//! step.
+//! Any table becomes a data set by a [`Definition`]. What moves its rows are functions in the target
+//! (`sql/functions`), which read the definition and the catalog at each call, so that a job and a person with psql
+//! take the same step; Rust says when ([`Mover`]).
 
-pub mod archive;
 mod definition;
 mod error;
 mod fence;
+mod functions;
 mod install;
 mod log;
 mod mover;
+mod order;
 pub mod quote;
+mod restore;
 pub mod sample;
-pub mod shape;
-pub mod step;
+mod session;
 
 pub use definition::{ArchiveAt, Children, Definition, DefinitionProblem, Log, Resolved};
 pub use error::Error;
-pub use fence::{Counts, Cursor, End, Fence, Sizes, State, Totals};
-pub use install::{Installed, VERSION, install};
+pub use fence::{Counts, Cursor, End, Fence, Sizes, State, Stuck, Totals};
+pub use install::{Installed, Known, VERSION, install};
 pub use log::{LogLine, Operation};
 pub use mover::{Mover, Pace, Preview, Stepped, write_log};
-pub use step::{Disposal, Order, Select, Side};
+pub use order::{Disposal, Order, Select, Side};
+pub use restore::{Restorer, Restoring};

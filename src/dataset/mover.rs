@@ -1,27 +1,25 @@
 //! Moves a data set's rows step after step, each step one short transaction with its checkpoint in it.
+//!
+//! What a step does is the function `sexton.step` in the target, the same that people call by hand; here is when it
+//! is called, how big it is, and what happens when it meets others.
 
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row};
+use serde::Deserialize;
+use serde_json::Value;
+use sqlx::{PgConnection, PgPool, types::Json};
 
 use super::{
-    archive::{self, Archive},
     definition::Definition,
-    error::Error,
-    fence::{self, Counts, Cursor, End, Fence, Sizes, State, Totals},
+    error::{Error, explained},
+    fence::{Counts, Cursor, End, Fence, State, Totals},
+    install,
     log::{self, LogLine},
-    quote::condition,
-    shape::Shape,
-    step::{Disposal, Order, Script, Select, Side, script},
+    order::{Disposal, Order, Select},
+    session::{COUNT, LOCK, LOOK, begin},
 };
 
-/// How long a step waits for a row that somebody else holds, before it is tried with fewer.
-const LOCK: Duration = Duration::from_millis(200);
-/// What counting may take.
-const COUNT: Duration = Duration::from_secs(600);
-/// What a look at the catalog or a change of an archive table may take.
-const LOOK: Duration = Duration::from_secs(30);
 /// How often rows are looked at that somebody else held.
 const PASSES: u32 = 3;
 /// How often a step is tried before it is given up, besides halving.
@@ -62,36 +60,47 @@ pub struct Preview {
     pub at: DateTime<Utc>,
 }
 
+/// What `sexton.preview` gives.
+#[derive(Deserialize)]
+struct Seen {
+    totals: Totals,
+    rows: u64,
+    children: std::collections::BTreeMap<String, u64>,
+    changes: Vec<String>,
+}
+
+/// What `sexton.step` gives.
+#[derive(Deserialize)]
+struct Step {
+    locked: u64,
+    #[serde(flatten)]
+    moved: Option<Moved>,
+}
+
+#[derive(Deserialize)]
+struct Moved {
+    after: Vec<String>,
+    rows: u64,
+    children: std::collections::BTreeMap<String, u64>,
+    stuck: Vec<super::fence::Stuck>,
+}
+
 /// Moves the rows of one order on one target.
 #[derive(Debug)]
 pub struct Mover {
     pool: PgPool,
-    definition: Definition,
-    shape: Shape,
-    archive: Archive,
-    script: Script,
+    definition: Value,
     order: Order,
+    installed: bool,
 }
 
 impl Mover {
-    /// Reads the target's catalog and refuses what cannot be moved safely. Changes nothing.
+    /// Looks at what is installed in the target. Changes nothing.
     pub async fn prepare(pool: &PgPool, definition: &Definition, order: Order) -> Result<Self, Error> {
-        let mut tx = pool.begin_with("begin isolation level repeatable read read only").await?;
-        limit(&mut tx, LOOK, LOOK).await?;
-        let shape = Shape::read(&mut tx, definition).await?;
-        check_conditions(&mut tx, definition, &shape).await?;
-        let archive = match order.disposal {
-            Disposal::Archive => archive::plan(&mut tx, &shape, &definition.archive).await?,
-            Disposal::Delete => archive::locate(&mut tx, &shape, &definition.archive).await?,
-        };
-        if order.from == Side::Archive
-            && let Some(missing) = archive.there.iter().position(|there| !there)
-        {
-            return Err(Error::NoArchive(archive.tables[missing].to_string()));
-        }
-        let script = script(definition, &shape, &archive.tables, archive.there[0], &order)?;
+        let mut tx = begin(pool, "repeatable read read only", LOOK, LOOK).await?;
+        let installed = install::is_current(&mut tx).await?;
         tx.rollback().await?;
-        Ok(Self { pool: pool.clone(), definition: definition.clone(), shape, archive, script, order })
+        Ok(Self { pool: pool.clone(), definition: serde_json::to_value(definition)?, order, installed })
     }
 
     /// The order that it carries out.
@@ -101,30 +110,36 @@ impl Mover {
 
     /// Counts exactly what a run would move now, by the same conditions. Changes nothing.
     pub async fn preview(&self) -> Result<Preview, Error> {
-        let mut tx = self.pool.begin_with("begin isolation level repeatable read read only").await?;
-        limit(&mut tx, LOOK, COUNT).await?;
-        let (at, cutoff) = cutoff(&mut tx, self.order.select).await?;
-        let totals = self.totals(&mut tx, cutoff).await?;
-        let mut counts = Counts { rows: totals.eligible, ..Counts::default() };
-        counts.rows = self.order.max_rows.map_or(counts.rows, |most| counts.rows.min(most));
-        for (label, sql) in &self.script.children {
-            let rows: i64 = sqlx::query_scalar(AssertSqlSafe(sql.as_str()))
-                .bind(cutoff)
-                .bind(self.order.max_rows.map(signed))
-                .fetch_one(&mut *tx)
-                .await?;
-            counts.children.insert(label.clone(), unsigned(rows));
+        let mode = if self.installed { "repeatable read read only" } else { "repeatable read" };
+        let mut tx = begin(&self.pool, mode, LOOK, COUNT).await?;
+        if !self.installed {
+            // What looks is installed for this look only: it ends with the rollback.
+            install::for_now(&mut tx).await?;
         }
-        let installed = fence::is_installed(&mut tx).await?;
+        let (at, cutoff) = cutoff(&mut tx, self.order.select).await?;
+        let seen = sqlx::query_scalar(include_str!("../../sql/target/preview.sql"))
+            .bind(&self.definition)
+            .bind(self.order.json(false))
+            .bind(cutoff)
+            .bind(self.order.max_rows.map(signed))
+            .fetch_one(&mut *tx)
+            .await;
         tx.rollback().await?;
-        Ok(Preview { totals, counts, changes: self.archive.changes.clone(), installed, at })
+        let Json(seen): Json<Seen> = self.explain(seen).await?;
+        let counts = Counts { rows: seen.rows, children: seen.children, ..Counts::default() };
+        Ok(Preview { totals: seen.totals, counts, changes: seen.changes, installed: self.installed, at })
     }
 
     /// Takes over the run: gives its checkpoint, makes the archive tables match, and fences off older attempts.
     pub async fn begin(&mut self, fence: Fence, pace: Pace) -> Result<State, Error> {
-        let mut tx = self.pool.begin_with("begin isolation level repeatable read").await?;
-        limit(&mut tx, LOOK, COUNT).await?;
+        let mut tx = begin(&self.pool, "repeatable read", LOOK, COUNT).await?;
+        install::must_be_current(&mut tx).await?;
         let (begun_at, cutoff) = cutoff(&mut tx, self.order.select).await?;
+        let checked = sqlx::query(include_str!("../../sql/target/check_conditions.sql"))
+            .bind(&self.definition)
+            .execute(&mut *tx)
+            .await;
+        self.explain(checked).await?;
         // What was there before is counted once, by the first attempt.
         let found = match fence.has_begun(&mut tx).await? {
             true => Totals::default(),
@@ -133,36 +148,15 @@ impl Mover {
         tx.rollback().await?;
         let first = Cursor { cutoff, begun_at, found, after: None, pass: 1, batch: pace.rows, end: None };
 
-        let mut tx = self.pool.begin_with("begin isolation level read committed").await?;
-        limit(&mut tx, LOOK, LOOK).await?;
-        let state = fence.begin(&mut tx, &first).await?;
+        let mut tx = begin(&self.pool, "read committed", LOOK, LOOK).await?;
+        let (cursor, counts) = fence.begin(&mut tx, &first).await?;
+        let state = State { cursor, counts };
         sqlx::query(include_str!("../../sql/target/forget_steps.sql")).execute(&mut *tx).await?;
         tx.commit().await?;
         if self.order.disposal == Disposal::Archive && state.cursor.end.is_none() {
-            self.heal(fence, &state).await?;
+            heal(&self.pool, &self.definition).await?;
         }
         Ok(state)
-    }
-
-    /// Makes the archive tables match main.
-    async fn heal(&mut self, fence: Fence, state: &State) -> Result<(), Error> {
-        let mut tx = self.pool.begin_with("begin isolation level read committed").await?;
-        limit(&mut tx, Duration::from_secs(5), LOOK).await?;
-        // Another run may be making the same tables.
-        sqlx::query("select pg_advisory_xact_lock(hashtextextended('sexton archive ' || $1, 0))")
-            .bind(&self.definition.table)
-            .execute(&mut *tx)
-            .await?;
-        self.archive = archive::plan(&mut tx, &self.shape, &self.definition.archive).await?;
-        for statement in &self.archive.changes {
-            tracing::info!("changing the archive: {statement}");
-            sqlx::raw_sql(AssertSqlSafe(statement.clone())).execute(&mut *tx).await?;
-        }
-        fence.advance(&mut tx, state).await?;
-        tx.commit().await?;
-        self.archive.there.fill(true);
-        self.script = script(&self.definition, &self.shape, &self.archive.tables, true, &self.order)?;
-        Ok(())
     }
 
     /// Takes one step. Contention is met with smaller steps, and in the end by leaving the row for later.
@@ -178,8 +172,7 @@ impl Mover {
                 return Ok(Stepped::Done);
             }
             let begun = Instant::now();
-            let mut reached = None;
-            match self.try_step(fence, state, batch, pace, &mut reached).await {
+            match self.try_step(fence, state, batch, pace, tries >= TRIES).await {
                 Ok(Some(next)) => {
                     let full = next.counts.rows - state.counts.rows == batch;
                     *state = next;
@@ -192,10 +185,6 @@ impl Mover {
                     tracing::debug!(batch, "a step met contention and is tried with fewer rows: {error}");
                     if batch > 1 {
                         state.cursor.batch = (batch / part).max(1);
-                    } else if let Some(reached) = reached.filter(|_| tries >= TRIES) {
-                        // Its children are held by somebody else: it is left for the next pass.
-                        state.cursor.after = Some(reached);
-                        tries = 0;
                     } else if tries >= TRIES * 2 {
                         return Err(error);
                     } else {
@@ -207,17 +196,19 @@ impl Mover {
         }
     }
 
-    /// One transaction; `None` if nothing was left to take. `reached` is the last row that was locked.
+    /// One transaction; `None` if nothing was left to take.
     async fn try_step(
         &self,
         fence: Fence,
         state: &State,
         batch: u64,
         pace: Pace,
-        reached: &mut Option<Vec<String>>,
+        patient: bool,
     ) -> Result<Option<State>, Error> {
-        let mut tx = self.pool.begin_with("begin isolation level read committed").await?;
-        match self.move_batch(&mut tx, fence, state, batch, pace, reached).await {
+        // A single row with very many children may take longer than a step should.
+        let most = if batch == 1 { LOOK * 2 } else { (pace.target * 4).max(Duration::from_secs(2)) };
+        let mut tx = begin(&self.pool, "read committed", LOCK, most).await?;
+        match self.move_batch(&mut tx, fence, state, batch, patient).await {
             Ok(Some(next)) => {
                 tx.commit().await?;
                 Ok(Some(next))
@@ -226,7 +217,10 @@ impl Mover {
                 // Waited for: a transaction that is only dropped ends some time later, and until then the next try would
                 // skip the rows that this one has locked.
                 let ended = tx.rollback().await;
-                let nothing = other?;
+                let nothing = match other {
+                    Err(Error::Sql(error)) => return Err(explained(&self.pool, &self.definition, error).await),
+                    other => other?,
+                };
                 ended?;
                 Ok(nothing)
             }
@@ -239,65 +233,39 @@ impl Mover {
         fence: Fence,
         state: &State,
         batch: u64,
-        pace: Pace,
-        reached: &mut Option<Vec<String>>,
+        patient: bool,
     ) -> Result<Option<State>, Error> {
-        // A single row with very many children may take longer than a step should.
-        let most = if batch == 1 { LOOK * 2 } else { (pace.target * 4).max(Duration::from_secs(2)) };
-        limit(tx, LOCK, most).await?;
-
-        let mut query = match &state.cursor.after {
-            None => sqlx::query(AssertSqlSafe(self.script.lock_first.as_str())),
-            Some(_) => sqlx::query(AssertSqlSafe(self.script.lock_next.as_str())),
-        };
-        query = query.bind(state.cursor.cutoff).bind(signed(batch));
-        if let Some(after) = &state.cursor.after {
-            query = query.bind(after);
-        }
-        let row = query.fetch_one(&mut *tx).await?;
-        let Some(clock) = row.try_get::<Option<String>, _>(0)? else { return Ok(None) };
-        let keys = (1..=self.script.width).map(|at| row.try_get(at)).collect::<Result<Vec<Vec<String>>, _>>()?;
-        let locked = keys[0].len();
-        let last = keys.iter().filter_map(|column| column.last().cloned());
-        let after: Vec<String> = std::iter::once(clock).chain(last).collect();
-        *reached = Some(after.clone());
-
-        for sql in &self.script.inner {
-            let query = keys.iter().fold(sqlx::query(AssertSqlSafe(sql.as_str())), |query, keys| query.bind(keys));
-            query.execute(&mut *tx).await?;
-        }
+        let Json(step): Json<Step> = sqlx::query_scalar(include_str!("../../sql/target/step.sql"))
+            .bind(&self.definition)
+            .bind(self.order.json(patient))
+            .bind(state.cursor.cutoff)
+            .bind(state.cursor.after.as_ref())
+            .bind(signed(batch))
+            .fetch_one(&mut *tx)
+            .await?;
+        let Some(moved) = step.moved.filter(|_| step.locked > 0) else { return Ok(None) };
         let mut next = state.clone();
-        for (at, part) in self.script.moves.iter().enumerate() {
-            let query = sqlx::query_as(AssertSqlSafe(part.sql.as_str()));
-            let mut query = keys.iter().fold(query, |query, keys| query.bind(keys));
-            if self.order.disposal == Disposal::Archive {
-                query = query.bind(&self.order.by).bind(&self.order.reason);
-            }
-            let (deleted, kept): (i64, i64) = query.fetch_one(&mut *tx).await?;
-            let parent = at + 1 == self.script.moves.len();
-            let expected = if parent { locked as i64 } else { deleted };
-            if deleted != kept || deleted != expected {
-                return Err(Error::Unbalanced { table: part.table.clone(), deleted, kept, expected });
-            }
-            if parent {
-                next.counts.rows += unsigned(deleted);
-            } else {
-                *next.counts.children.entry(part.label.clone()).or_default() += unsigned(deleted);
-            }
+        next.counts.rows += moved.rows;
+        for (label, rows) in moved.children {
+            *next.counts.children.entry(label).or_default() += rows;
         }
+        next.counts.add_stuck(moved.stuck);
         next.counts.steps += 1;
-        next.cursor.after = Some(after);
-        fence.advance(tx, &next).await?;
+        next.cursor.after = Some(moved.after);
+        fence.advance(tx, &next.cursor, &next.counts).await?;
         Ok(Some(next))
     }
 
     /// Nothing is left after the cursor: look whether rows were skipped on the way.
     async fn end_of_pass(&self, state: &mut State) -> Result<Stepped, Error> {
-        let left = self.left(state.cursor.cutoff).await?;
+        let mut tx = begin(&self.pool, "repeatable read read only", LOOK, COUNT).await?;
+        let left = self.totals(&mut tx, state.cursor.cutoff).await?.eligible.saturating_sub(state.counts.stuck);
+        tx.rollback().await?;
         if left == 0 || state.cursor.pass >= PASSES {
             return Ok(Stepped::Done);
         }
         state.counts.revisited += left;
+        state.counts.forget_stuck();
         let pause = Duration::from_millis(250) * state.cursor.pass;
         state.cursor.pass += 1;
         state.cursor.after = None;
@@ -316,62 +284,66 @@ impl Mover {
         if let Some(end) = state.cursor.end {
             return Ok(end);
         }
-        let mut tx = self.pool.begin_with("begin isolation level repeatable read").await?;
-        limit(&mut tx, LOOK, COUNT).await?;
+        let mut tx = begin(&self.pool, "repeatable read", LOOK, COUNT).await?;
         let totals = self.totals(&mut tx, state.cursor.cutoff).await?;
         let at = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut *tx).await?;
         let full = self.order.max_rows.is_some_and(|most| state.counts.rows >= most);
-        let skipped_locked = if full { 0 } else { totals.eligible };
+        let skipped_locked = if full { 0 } else { totals.eligible.saturating_sub(state.counts.stuck) };
         let end = End { sizes: totals.sizes, skipped_locked, at };
         let mut next = state.clone();
         next.cursor.end = Some(end);
-        log::write(&mut tx, self.definition.log.as_ref(), &line(&next)).await?;
-        fence.advance(&mut tx, &next).await?;
+        log::write(&mut tx, &self.definition, &line(&next)).await?;
+        fence.advance(&mut tx, &next.cursor, &next.counts).await?;
         tx.commit().await?;
         *state = next;
         Ok(end)
     }
 
-    async fn left(&self, cutoff: DateTime<Utc>) -> Result<u64, Error> {
-        let mut tx = self.pool.begin_with("begin isolation level repeatable read read only").await?;
-        limit(&mut tx, LOOK, COUNT).await?;
-        let (left, _, _): (i64, i64, i64) =
-            sqlx::query_as(AssertSqlSafe(self.script.totals.as_str())).bind(cutoff).fetch_one(&mut *tx).await?;
-        tx.rollback().await?;
-        Ok(unsigned(left))
+    async fn totals(&self, conn: &mut PgConnection, cutoff: DateTime<Utc>) -> Result<Totals, Error> {
+        let totals = sqlx::query_scalar(include_str!("../../sql/target/totals.sql"))
+            .bind(&self.definition)
+            .bind(self.order.json(false))
+            .bind(cutoff)
+            .fetch_one(conn)
+            .await;
+        let Json(totals) = self.explain(totals).await?;
+        Ok(totals)
     }
 
-    async fn totals(&self, conn: &mut PgConnection, cutoff: DateTime<Utc>) -> Result<Totals, Error> {
-        let (eligible, kept_critical, kept_open): (i64, i64, i64) =
-            sqlx::query_as(AssertSqlSafe(self.script.totals.as_str())).bind(cutoff).fetch_one(&mut *conn).await?;
-        let (main, archive): (i64, i64) =
-            sqlx::query_as(AssertSqlSafe(self.script.sizes.as_str())).fetch_one(&mut *conn).await?;
-        Ok(Totals {
-            eligible: unsigned(eligible),
-            kept_critical: unsigned(kept_critical),
-            kept_open: unsigned(kept_open),
-            sizes: Sizes { main: unsigned(main), archive: unsigned(archive) },
-        })
+    /// The same result, with the words of our functions where one of them refused.
+    async fn explain<T>(&self, result: Result<T, sqlx::Error>) -> Result<T, Error> {
+        match result {
+            Ok(value) => Ok(value),
+            Err(error) => Err(explained(&self.pool, &self.definition, error).await),
+        }
     }
+}
+
+/// Makes the archive tables match main.
+pub(super) async fn heal(pool: &PgPool, definition: &Value) -> Result<(), Error> {
+    let mut tx = begin(pool, "read committed", Duration::from_secs(5), LOOK).await?;
+    let healed =
+        sqlx::query_scalar(include_str!("../../sql/target/heal.sql")).bind(definition).fetch_one(&mut *tx).await;
+    let changes: Vec<String> = match healed {
+        Ok(changes) => changes,
+        Err(error) => {
+            tx.rollback().await?;
+            return Err(explained(pool, definition, error).await);
+        }
+    };
+    tx.commit().await?;
+    for change in changes {
+        tracing::info!("changed the archive: {change}");
+    }
+    Ok(())
 }
 
 /// Writes a log line in a transaction of its own, for what failed and for dry runs.
 pub async fn write_log(pool: &PgPool, definition: &Definition, line: &LogLine) -> Result<bool, Error> {
-    let mut tx = pool.begin().await?;
-    limit(&mut tx, Duration::from_secs(5), LOOK).await?;
-    let wrote = log::write(&mut tx, definition.log.as_ref(), line).await?;
+    let mut tx = begin(pool, "read committed", Duration::from_secs(5), LOOK).await?;
+    let wrote = log::write(&mut tx, &serde_json::to_value(definition)?, line).await?;
     tx.commit().await?;
     Ok(wrote)
-}
-
-/// Sets what the transaction may take, whatever the database's defaults are, and how values are spelled.
-async fn limit(conn: &mut PgConnection, lock: Duration, statement: Duration) -> Result<(), Error> {
-    sqlx::query(include_str!("../../sql/target/limits.sql"))
-        .bind(format!("{}ms", lock.as_millis()))
-        .bind(format!("{}ms", statement.as_millis()))
-        .execute(conn)
-        .await?;
-    Ok(())
 }
 
 /// Now, and the line that rows must be behind, by the target's clock.
@@ -380,29 +352,6 @@ async fn cutoff(conn: &mut PgConnection, select: Select) -> Result<(DateTime<Utc
         .bind(select.span().0.as_secs_f64())
         .fetch_one(conn)
         .await?)
-}
-
-/// Has PostgreSQL read the definition's conditions before anything relies on them.
-async fn check_conditions(conn: &mut PgConnection, definition: &Definition, shape: &Shape) -> Result<(), Error> {
-    let table = &shape.nodes[0].table;
-    let all = [
-        ("critical", definition.critical.as_ref()),
-        ("open", definition.open.as_ref()),
-        ("resolved.when", definition.resolved.as_ref().map(|resolved| &resolved.when)),
-    ];
-    for (key, text) in all.into_iter().filter_map(|(key, text)| Some((key, text?))) {
-        let sql = format!("select from {} t where {} is false limit 0", table.sql(), condition(text));
-        if let Err(error) = sqlx::query(AssertSqlSafe(sql)).execute(&mut *conn).await {
-            let Some(database) = error.as_database_error() else { return Err(error.into()) };
-            return Err(Error::Predicate {
-                table: table.clone(),
-                key,
-                text: text.clone(),
-                message: database.message().to_owned(),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// By what a step is divided after an error that fewer rows may avoid; `None` for any other error.
@@ -430,10 +379,6 @@ fn adapt(batch: u64, full: bool, took: Duration, pace: Pace) -> u64 {
 
 fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-fn unsigned(count: i64) -> u64 {
-    u64::try_from(count).unwrap_or_default()
 }
 
 #[cfg(test)]

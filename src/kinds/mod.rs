@@ -11,6 +11,7 @@ mod exec;
 mod http;
 mod moving;
 mod registry;
+mod restore;
 mod sql;
 mod validate;
 
@@ -32,6 +33,7 @@ pub use exec::Exec;
 pub use http::{HeaderValue, Http, Statuses};
 pub use moving::Batch;
 pub use registry::{Entry, Finding, Inspection, ParamsAre, Uses, entry, find};
+pub use restore::{By, Restore};
 pub use sql::Sql;
 pub use validate::{Check, Validate};
 
@@ -42,6 +44,7 @@ pub const ALL: &[Entry] = &[
     entry::<Cleanup>(),
     entry::<Exec>(),
     entry::<Http>(),
+    entry::<Restore>(),
     entry::<Sql>(),
     entry::<Validate>(),
 ];

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::{Broken, Ctx, Finding, database_failure};
 use crate::{
     dataset::{
-        self, Counts, Definition, Disposal, Fence, LogLine, Mover, Operation, Order, Pace, Preview, Sizes, State,
-        Stepped, Totals,
+        self, Counts, Definition, Disposal, Fence, LogLine, Mover, Operation, Order, Pace, Preview, Select, Sizes,
+        State, Stepped, Totals,
     },
     outcome::{Failure, Outcome, Report},
     span::Span,
@@ -79,14 +79,8 @@ pub(super) struct Moving<'a> {
 impl Moving<'_> {
     /// Moves the rows, or says what would move.
     pub(super) async fn run(self) -> Result<Outcome, Broken> {
-        if let Some(finding) = self.findings.iter().find(|finding| !finding.warning) {
-            let failure = Failure::never(format!("`{}`: {}", finding.key, finding.message));
-            return Err(match &finding.help {
-                Some(help) => failure.help(help).into(),
-                None => failure.into(),
-            });
-        }
-        let definition = self.definition()?;
+        refuse(&self.findings)?;
+        let definition = definition(self.ctx)?;
         let begun_at = Utc::now();
         let result = self.work(&definition).await;
         if let Err(Broken::Failed(failure)) = &result {
@@ -95,27 +89,13 @@ impl Moving<'_> {
         result
     }
 
-    fn definition(&self) -> Result<Definition, Broken> {
-        let value = self.ctx.dataset.clone().ok_or_else(|| {
-            Failure::never("the run carries no data set").help("name one with `dataset` and write it in jobs/datasets/")
-        })?;
-        let definition = serde_json::from_value(value).map_err(|error| {
-            Failure::never(format!("the run's data set cannot be read: {error}"))
-                .help("correct its file in jobs/datasets/ and trigger a new run")
-        })?;
-        Ok(definition)
-    }
-
     async fn work(&self, definition: &Definition) -> Result<Outcome, Broken> {
         let pool = self.ctx.target(self.target)?.pool();
         let mut mover = self.patiently(LOOK, Mover::prepare(pool, definition, self.order.clone())).await?;
         if self.dry_run {
             let preview = self.patiently(LOOK, mover.preview()).await?;
             let line = self.line(preview.counts.rows, kept(&preview.totals), preview.at, None);
-            // What a dry run says is worth more than its line in a log.
-            if let Err(error) = dataset::write_log(pool, definition, &line).await {
-                tracing::warn!("the dry run could not be logged in the target: {error}");
-            }
+            log(self.ctx, self.target, definition, &line).await;
             return Ok(Outcome::Done(self.preview_report(&preview)));
         }
         self.really(&mut mover).await
@@ -156,19 +136,12 @@ impl Moving<'_> {
         Ok(Outcome::Done(report))
     }
 
-    /// Waits for a look at the database, but no longer than `most` and not past a stop.
     async fn patiently<T>(
         &self,
         most: Duration,
         work: impl Future<Output = Result<T, dataset::Error>>,
     ) -> Result<T, Broken> {
-        tokio::select! {
-            () = self.ctx.stop.cancelled() => Err(Broken::Stopped),
-            done = tokio::time::timeout(most, work) => match done {
-                Ok(done) => done.map_err(|error| self.broken(error, None)),
-                Err(_) => Err(self.broken(dataset::Error::Silent(most.as_secs()), None)),
-            },
-        }
+        patiently(self.ctx, self.target, most, work).await
     }
 
     fn broken(&self, error: dataset::Error, state: Option<&State>) -> Broken {
@@ -185,7 +158,11 @@ impl Moving<'_> {
         let why = failed.map(|failure| format!(": {}", failure.why)).unwrap_or_default();
         LogLine {
             operation: self.operation,
-            select: self.order.select,
+            what: match self.order.select {
+                Select::Old(_) => "OLD",
+                Select::Resolved(_) => "RESOLVED",
+            },
+            days: Some(self.order.select.span().days()),
             rows,
             kept,
             begun_at,
@@ -198,15 +175,8 @@ impl Moving<'_> {
 
     /// A failed attempt leaves its line too, in a transaction of its own.
     async fn log_failure(&self, definition: &Definition, begun_at: DateTime<Utc>, failure: &Failure) {
-        let Ok(target) = self.ctx.target(self.target) else { return };
         let rows = failure.report.number(&self.word("rows")).unwrap_or_default() as u64;
-        let line = self.line(rows, 0, begun_at, Some(failure));
-        let write = dataset::write_log(target.pool(), definition, &line);
-        match tokio::time::timeout(Duration::from_secs(30), write).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!("the failure could not be logged in the target: {error}"),
-            Err(_) => tracing::warn!("the failure could not be logged in the target: it does not answer"),
-        }
+        log(self.ctx, self.target, definition, &self.line(rows, 0, begun_at, Some(failure))).await;
     }
 
     /// `rows_archived`, `retry_attempts_deleted`…
@@ -223,6 +193,15 @@ impl Moving<'_> {
         report.set(self.word("rows"), counts.rows);
         for (label, rows) in &counts.children {
             report.set(self.word(label), *rows);
+        }
+        if counts.stuck > 0 {
+            report.set("rows_stuck", counts.stuck);
+            let said: Vec<String> =
+                counts.stuck_samples.iter().map(|one| format!("{}: {}", one.key, one.why)).collect();
+            report.set("stuck", said.join("\n"));
+        }
+        if found.kept_held > 0 {
+            report.set("rows_kept_held", found.kept_held);
         }
         report.set("rows_kept_critical", found.kept_critical);
         report.set("rows_kept_open", found.kept_open);
@@ -249,12 +228,60 @@ impl Moving<'_> {
     }
 }
 
+/// Refuses what [`Kind::check`](super::Kind::check) found: a run carries parameters that no file was checked with.
+pub(super) fn refuse(findings: &[Finding]) -> Result<(), Failure> {
+    let Some(finding) = findings.iter().find(|finding| !finding.warning) else { return Ok(()) };
+    let failure = Failure::never(format!("`{}`: {}", finding.key, finding.message));
+    Err(match &finding.help {
+        Some(help) => failure.help(help),
+        None => failure,
+    })
+}
+
+/// The data set that the run carries.
+pub(super) fn definition(ctx: &Ctx) -> Result<Definition, Failure> {
+    let value = ctx.dataset.clone().ok_or_else(|| {
+        Failure::never("the run carries no data set").help("name one with `dataset` and write it in jobs/datasets/")
+    })?;
+    serde_json::from_value(value).map_err(|error| {
+        Failure::never(format!("the run's data set cannot be read: {error}"))
+            .help("correct its file in jobs/datasets/ and trigger a new run")
+    })
+}
+
+/// Waits for a look at the database, but no longer than `most` and not past a stop.
+pub(super) async fn patiently<T>(
+    ctx: &Ctx,
+    target: &str,
+    most: Duration,
+    work: impl Future<Output = Result<T, dataset::Error>>,
+) -> Result<T, Broken> {
+    tokio::select! {
+        () = ctx.stop.cancelled() => Err(Broken::Stopped),
+        done = tokio::time::timeout(most, work) => {
+            let done = done.unwrap_or(Err(dataset::Error::Silent(most.as_secs())));
+            done.map_err(|error| failure(error, target).into())
+        }
+    }
+}
+
+/// Writes a line into the target's own log, in a transaction of its own. What happened is worth more than its line.
+pub(super) async fn log(ctx: &Ctx, target: &str, definition: &Definition, line: &LogLine) {
+    let Ok(there) = ctx.target(target) else { return };
+    let write = dataset::write_log(there.pool(), definition, line);
+    match tokio::time::timeout(Duration::from_secs(30), write).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!("the operation could not be logged in target `{target}`: {error}"),
+        Err(_) => tracing::warn!("the operation could not be logged in target `{target}`: it does not answer"),
+    }
+}
+
 fn kept(found: &Totals) -> u64 {
-    found.kept_critical + found.kept_open
+    found.kept_held + found.kept_critical + found.kept_open
 }
 
 /// What a data set's error means for the run.
-fn failure(error: dataset::Error, target: &str) -> Failure {
+pub(super) fn failure(error: dataset::Error, target: &str) -> Failure {
     let failure = match &error {
         dataset::Error::Sql(sql) => {
             let failure = database_failure(sql);

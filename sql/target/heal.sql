@@ -1,0 +1,2 @@
+-- Make the archive tables of data set $1 match main.
+select sexton.heal($1)
