@@ -19,6 +19,7 @@ begin
         raise exception using errcode = '22023', message = 'p_transaction_ids is null; it must be a list of transaction ids',
             hint = 'call it with p_transaction_ids => array[''TX-1'', ''TX-2'']';
     end if;
+    perform sexton.check_order(definition, '{"from": "archive", "to": "main"}');
     perform sexton.heal(definition);
     done := sexton.restore_step(definition, p_transaction_ids);
     perform sexton.log_operation(definition, jsonb_build_object('operation', 'restore', 'what', 'RESTORE', 'rows', done -> 'rows',

@@ -12,6 +12,7 @@ declare
     changes text[] := '{}';
 begin
     perform sexton.check_conditions(definition, shape);
+    perform sexton.check_privileges(definition, shape, "order");
     if "order" ->> 'to' = 'archive' then
         changes := sexton.archive_changes(definition, shape);
     end if;

@@ -20,10 +20,10 @@ begin
         return jsonb_build_object('rows', result -> 'rows', 'children', result -> 'children', 'totals', result -> 'totals',
             'stuck', '[]'::jsonb, 'skipped', 0);
     end if;
+    perform sexton.check_order(definition, "order");
     if "order" ->> 'to' = 'archive' then
         perform sexton.heal(definition);
     end if;
-    perform sexton.check_conditions(definition, sexton.checked_shape(definition));
     totals := sexton.totals(definition, "order", cutoff);
     for pass in 1 .. 3 loop
         result := result || '{"stuck": [], "busy": []}';

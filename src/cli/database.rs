@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{AskError, Cli, answers, exit, load, queue_login, targets};
 use crate::{
     catalog::Catalog,
-    dataset::{self, Installed, Known},
+    dataset::{self, Installed, Known, Wanted},
     db::{self, Login, Target},
     secret::Secret,
     settings::Settings,
@@ -30,6 +30,9 @@ pub enum Command {
         /// Print the SQL and change nothing
         #[arg(long)]
         dry_run: bool,
+        /// Give a role what jobs need of what is installed; may be repeated
+        #[arg(long, value_name = "ROLE")]
+        grant: Vec<String>,
     },
 }
 
@@ -46,16 +49,18 @@ pub(super) async fn run(cli: &Cli, command: &Command, out: &mut dyn Write) -> Re
                 writeln!(out, "the queue's schema in {login} is up to date")?;
             }
         }
-        Command::Install { target: Some(name), dry_run, .. } => {
+        Command::Install { target: Some(name), dry_run, grant, .. } => {
             let settings = load(cli.config.as_deref())?;
             let targets = db::Targets::new(targets(&settings)?);
             let target = targets.get(name).map_err(|unknown| AskError::Said(unknown.to_string()))?;
-            install(cli, target, &known(&settings)?, *dry_run, out).await?;
+            let wanted = Wanted { datasets: known(&settings)?, roles: grant.clone() };
+            install(cli, target, &wanted, *dry_run, out).await?;
         }
-        Command::Install { url, dry_run, .. } => {
+        Command::Install { url, dry_run, grant, .. } => {
             let login = Login::new(&Secret::new(url.clone().unwrap_or_default()), None)?;
             let target = Target::new(login.database_name(), login, None);
-            install(cli, &target, &[], *dry_run, out).await?;
+            let wanted = Wanted { datasets: Vec::new(), roles: grant.clone() };
+            install(cli, &target, &wanted, *dry_run, out).await?;
         }
     }
     Ok(exit::DONE)
@@ -75,12 +80,12 @@ fn known(settings: &Settings) -> Result<Vec<Known>, AskError> {
 async fn install(
     cli: &Cli,
     target: &Target,
-    known: &[Known],
+    wanted: &Wanted,
     dry_run: bool,
     out: &mut dyn Write,
 ) -> Result<(), AskError> {
     let name = &target.name;
-    let done = dataset::install(target.pool(), dry_run, known).await;
+    let done = dataset::install(target.pool(), dry_run, wanted).await;
     let Installed { from, to, sql, left_out } = done.map_err(|error| AskError::Said(error.to_string()))?;
     if cli.json {
         let answer = json!({

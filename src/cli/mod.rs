@@ -5,6 +5,7 @@
 pub mod check;
 mod database;
 pub mod exit;
+mod explain;
 pub mod next;
 mod reach;
 mod runs;
@@ -44,6 +45,8 @@ pub enum Command {
     Check(check::Args),
     /// Show when schedules fire next
     Next(next::Args),
+    /// Show what a job would do to a target's rows, before it does
+    Explain(OnceArgs),
     /// Hand a run of a job to the daemons
     Trigger(TriggerArgs),
     /// Run a job now, in this process; needs no daemon
@@ -113,6 +116,7 @@ pub async fn ask(cli: &Cli, out: &mut dyn Write) -> Result<u8, AskError> {
             let args = next::Args { config: cli.config.clone(), json: cli.json, ..args.clone() };
             Ok(next::run(&args, out)?)
         }
+        Command::Explain(args) => explain::run(cli, args, out).await,
         Command::Trigger(args) => trigger::run(cli, args, out).await,
         Command::Runs(command) => runs::run(cli, command, out).await,
         Command::Db(command) => database::run(cli, command, out).await,

@@ -20,11 +20,14 @@ const ENGINE: &[&str] = &[
     include_str!("../../sql/functions/checked_shape.sql"),
     include_str!("../../sql/functions/check_conditions.sql"),
     include_str!("../../sql/functions/archive_changes.sql"),
+    include_str!("../../sql/functions/check_privileges.sql"),
+    include_str!("../../sql/functions/check_order.sql"),
     include_str!("../../sql/functions/heal.sql"),
     include_str!("../../sql/functions/locked_shape.sql"),
     include_str!("../../sql/functions/script.sql"),
     include_str!("../../sql/functions/totals.sql"),
     include_str!("../../sql/functions/preview.sql"),
+    include_str!("../../sql/functions/explain.sql"),
     include_str!("../../sql/functions/move_keys.sql"),
     include_str!("../../sql/functions/step.sql"),
     include_str!("../../sql/functions/restore_step.sql"),
@@ -59,7 +62,13 @@ pub(super) fn engine() -> String {
          returns jsonb\nlanguage plpgsql stable as $function$\nbegin\n    return (\n{}\n    );\nend\n$function$;\n",
         include_str!("../../sql/target/shape.sql").trim_end()
     );
-    std::iter::once(shape.as_str()).chain(ENGINE.iter().copied()).collect::<Vec<_>>().join("\n")
+    // What a job may ask that has no rights on our tables but those that it needs.
+    let version = format!(
+        "-- The version of what is installed here.\ncreate or replace function sexton.version() returns integer\n\
+         language sql immutable\nbegin atomic\n    select {};\nend;\n",
+        super::VERSION
+    );
+    [version.as_str(), shape.as_str()].into_iter().chain(ENGINE.iter().copied()).collect::<Vec<_>>().join("\n")
 }
 
 /// The collector's functions, as one script: what was there is dropped, and whoever could call it can again.

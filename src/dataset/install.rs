@@ -4,7 +4,12 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
-use super::{Definition, error::Error, functions, quote::literal};
+use super::{
+    Definition,
+    error::Error,
+    functions,
+    quote::{ident, literal},
+};
 
 /// Every version's tables, oldest first; the first one makes version 1.
 const SCRIPTS: [&str; 2] =
@@ -35,6 +40,15 @@ pub struct Installed {
     pub left_out: Option<String>,
 }
 
+/// What to install.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Wanted {
+    /// Data sets for functions called by hand. Without one for the collector, the shipped one is taken.
+    pub datasets: Vec<Known>,
+    /// Roles that get what jobs need of ours, and nothing else.
+    pub roles: Vec<String>,
+}
+
 /// A data set that functions called by hand can work on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Known {
@@ -47,8 +61,8 @@ pub struct Known {
 /// Installs what is missing; with `dry_run` it only says what that is.
 ///
 /// The schema and what is in it belong to the user who runs this, and nobody else is granted anything but what
-/// callers of the collector's functions had before. Without a data set for the collector, the shipped one is taken.
-pub async fn install(pool: &PgPool, dry_run: bool, known: &[Known]) -> Result<Installed, Error> {
+/// callers of the collector's functions had before, and what is wanted for roles that run jobs.
+pub async fn install(pool: &PgPool, dry_run: bool, wanted: &Wanted) -> Result<Installed, Error> {
     let mut tx = pool.begin().await?;
     sqlx::raw_sql("set local lock_timeout = '10s'; set local statement_timeout = '60s'").execute(&mut *tx).await?;
     sqlx::raw_sql("select pg_advisory_xact_lock(hashtextextended('sexton db install', 0))").execute(&mut *tx).await?;
@@ -60,7 +74,7 @@ pub async fn install(pool: &PgPool, dry_run: bool, known: &[Known]) -> Result<In
     let engine = functions::engine();
     sql.push_str(&part(&mut tx, from, "functions", &engine).await?);
 
-    let mut known = known.to_vec();
+    let mut known = wanted.datasets.clone();
     if !known.iter().any(|set| set.name == functions::COLLECTOR) {
         known.push(Known::shipped()?);
     }
@@ -74,6 +88,9 @@ pub async fn install(pool: &PgPool, dry_run: bool, known: &[Known]) -> Result<In
     let left_out = (!there).then(|| format!("there is no table {table}, so its functions are not installed"));
     if there {
         sql.push_str(&part(&mut tx, from, "contract", &functions::contract()).await?);
+    }
+    for role in &wanted.roles {
+        sql.push_str(&grants(&ident(role)));
     }
     if !dry_run && !sql.is_empty() {
         sqlx::raw_sql(AssertSqlSafe(sql.clone())).execute(&mut *tx).await?;
@@ -89,6 +106,16 @@ impl Known {
             .unwrap_or_else(|error| unreachable!("the shipped data set is held by a test: {error}"));
         Ok(Self { name: functions::COLLECTOR.to_owned(), definition: serde_json::to_value(definition)? })
     }
+}
+
+/// What a role needs of ours to run jobs.
+fn grants(role: &str) -> String {
+    format!(
+        "\ngrant usage on schema sexton to {role};\n\
+         grant select, insert, update, delete on sexton.step to {role};\n\
+         grant select (dataset, name, until) on sexton.hold to {role};\n\
+         grant select on sexton.dataset to {role};\n"
+    )
 }
 
 /// The tables that are missing.
@@ -162,16 +189,30 @@ async fn version(conn: &mut PgConnection) -> Result<i32, Error> {
 
 /// Whether what this binary needs is there.
 pub(super) async fn is_current(conn: &mut PgConnection) -> Result<bool, Error> {
-    Ok(version(conn).await? >= VERSION)
+    Ok(functions_version(conn).await? >= VERSION)
 }
 
 /// Refuses a target that lacks what this binary needs.
 pub(super) async fn must_be_current(conn: &mut PgConnection) -> Result<(), Error> {
-    match version(conn).await? {
+    match functions_version(conn).await? {
         0 => Err(Error::NotInstalled(database(conn).await?)),
         found if found < VERSION => Err(Error::Outdated { database: database(conn).await?, found, needed: VERSION }),
         _ => Ok(()),
     }
+}
+
+/// The version as a user sees it who has no rights on our book; 0 where there is none to ask.
+async fn functions_version(conn: &mut PgConnection) -> Result<i32, Error> {
+    let there: bool = sqlx::query_scalar(
+        "select exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace \
+         where n.nspname = 'sexton' and p.proname = 'version')",
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if !there {
+        return Ok(0);
+    }
+    Ok(sqlx::query_scalar("select sexton.version()").fetch_one(conn).await?)
 }
 
 /// Installs tables and functions for a look, in a transaction that the caller rolls back.

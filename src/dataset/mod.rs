@@ -6,6 +6,7 @@
 
 mod definition;
 mod error;
+mod explain;
 mod fence;
 mod functions;
 mod install;
@@ -19,8 +20,9 @@ mod session;
 
 pub use definition::{ArchiveAt, Children, Definition, DefinitionProblem, Log, Resolved};
 pub use error::Error;
+pub use explain::{Explained, Table, explain};
 pub use fence::{Counts, Cursor, End, Fence, Sizes, State, Stuck, Totals};
-pub use install::{Installed, Known, VERSION, install};
+pub use install::{Installed, Known, VERSION, Wanted, install};
 pub use log::{LogLine, Operation};
 pub use mover::{Mover, Pace, Preview, Stepped, write_log};
 pub use order::{Disposal, Order, Select, Side};

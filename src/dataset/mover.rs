@@ -135,8 +135,9 @@ impl Mover {
         let mut tx = begin(&self.pool, "repeatable read", LOOK, COUNT).await?;
         install::must_be_current(&mut tx).await?;
         let (begun_at, cutoff) = cutoff(&mut tx, self.order.select).await?;
-        let checked = sqlx::query(include_str!("../../sql/target/check_conditions.sql"))
+        let checked = sqlx::query(include_str!("../../sql/target/check_order.sql"))
             .bind(&self.definition)
+            .bind(self.order.json(false))
             .execute(&mut *tx)
             .await;
         self.explain(checked).await?;
@@ -347,7 +348,7 @@ pub async fn write_log(pool: &PgPool, definition: &Definition, line: &LogLine) -
 }
 
 /// Now, and the line that rows must be behind, by the target's clock.
-async fn cutoff(conn: &mut PgConnection, select: Select) -> Result<(DateTime<Utc>, DateTime<Utc>), Error> {
+pub(super) async fn cutoff(conn: &mut PgConnection, select: Select) -> Result<(DateTime<Utc>, DateTime<Utc>), Error> {
     Ok(sqlx::query_as("select now(), now() - make_interval(secs => $1)")
         .bind(select.span().0.as_secs_f64())
         .fetch_one(conn)

@@ -122,6 +122,8 @@ impl Restorer {
     pub async fn begin(&self, fence: Fence) -> Result<Restoring, Error> {
         let mut tx = begin(&self.pool, "read committed", LOOK, LOOK).await?;
         let begun_at = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut *tx).await?;
+        let checked = self.check(&mut tx).await;
+        self.explain(checked).await?;
         let first = Restoring { begun_at, pass: 1, ..Restoring::default() };
         let (state, _): (Restoring, Value) = fence.begin(&mut tx, &first).await?;
         tx.commit().await?;
@@ -186,6 +188,15 @@ impl Restorer {
     /// How many rows were asked for.
     pub fn asked(&self) -> u64 {
         self.names.len() as u64
+    }
+
+    async fn check(&self, tx: &mut PgConnection) -> Result<(), Error> {
+        sqlx::query(include_str!("../../sql/target/check_order.sql"))
+            .bind(&self.definition)
+            .bind(serde_json::json!({ "from": "archive", "to": "main" }))
+            .execute(tx)
+            .await?;
+        Ok(())
     }
 
     async fn take(&self, tx: &mut PgConnection, names: &[String]) -> Result<Step, Error> {

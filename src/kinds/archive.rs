@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{
     Broken, Ctx, Finding, Kind, Uses,
-    moving::{self, Batch, Moving},
+    moving::{self, Batch, Moving, Planned},
 };
 use crate::{
     dataset::{Disposal, Operation, Order, Select, Side},
@@ -45,6 +45,21 @@ pub(super) fn yes() -> bool {
     true
 }
 
+impl Archive {
+    fn order(&self, job: &str, by: &str) -> Order {
+        Order {
+            from: Side::Main,
+            disposal: Disposal::Archive,
+            select: Select::Old(self.older_than),
+            keep_critical: self.keep_critical,
+            keep_open: self.keep_open,
+            max_rows: self.max_rows,
+            by: by.to_owned(),
+            reason: self.reason.clone().unwrap_or_else(|| format!("{job}: older than {}", self.older_than)),
+        }
+    }
+}
+
 impl Kind for Archive {
     const NAME: &'static str = "archive";
     const ABOUT: &'static str = "Moves old rows of a data set to its archive";
@@ -63,18 +78,17 @@ impl Kind for Archive {
         found
     }
 
+    fn plan(&self) -> Option<Planned> {
+        Some(Planned {
+            target: self.target.clone(),
+            order: self.order("", ""),
+            batch: self.batch.rows.into(),
+            dry_run: self.dry_run,
+        })
+    }
+
     async fn run(self, ctx: Ctx) -> Result<Outcome, Broken> {
-        let reason = self.reason.clone().unwrap_or_else(|| format!("{}: older than {}", ctx.run.job, self.older_than));
-        let order = Order {
-            from: Side::Main,
-            disposal: Disposal::Archive,
-            select: Select::Old(self.older_than),
-            keep_critical: self.keep_critical,
-            keep_open: self.keep_open,
-            max_rows: self.max_rows,
-            by: ctx.run.requested_by.clone(),
-            reason,
-        };
+        let order = self.order(&ctx.run.job, &ctx.run.requested_by);
         let moving = Moving {
             ctx: &ctx,
             target: &self.target,

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::{
     Broken, Ctx, Finding, Kind, Uses,
     archive::yes,
-    moving::{self, Batch, Moving},
+    moving::{self, Batch, Moving, Planned},
 };
 use crate::{
     dataset::{Disposal, Operation, Order, Select, Side},
@@ -57,6 +57,24 @@ impl Cleanup {
             _ => None,
         }
     }
+
+    fn order(&self, job: &str, by: &str) -> Option<Order> {
+        let select = self.select()?;
+        let reason = self.reason.clone().unwrap_or_else(|| match select {
+            Select::Old(span) => format!("{job}: older than {span}"),
+            Select::Resolved(span) => format!("{job}: resolved for {span}"),
+        });
+        Some(Order {
+            from: self.from,
+            disposal: self.disposal,
+            select,
+            keep_critical: self.keep_critical,
+            keep_open: self.keep_open,
+            max_rows: self.max_rows,
+            by: by.to_owned(),
+            reason,
+        })
+    }
 }
 
 impl Kind for Cleanup {
@@ -92,25 +110,20 @@ impl Kind for Cleanup {
         found
     }
 
+    fn plan(&self) -> Option<Planned> {
+        Some(Planned {
+            target: self.target.clone(),
+            order: self.order("", "")?,
+            batch: self.batch.rows.into(),
+            dry_run: self.dry_run,
+        })
+    }
+
     async fn run(self, ctx: Ctx) -> Result<Outcome, Broken> {
         let findings = self.check();
-        let Some(select) = self.select() else {
+        let Some(order) = self.order(&ctx.run.job, &ctx.run.requested_by) else {
             let why = "which rows go is said by exactly one of `older_than` and `resolved_for`";
             return Err(Failure::never(why).help("correct the job's file").into());
-        };
-        let reason = self.reason.clone().unwrap_or_else(|| match select {
-            Select::Old(span) => format!("{}: older than {span}", ctx.run.job),
-            Select::Resolved(span) => format!("{}: resolved for {span}", ctx.run.job),
-        });
-        let order = Order {
-            from: self.from,
-            disposal: self.disposal,
-            select,
-            keep_critical: self.keep_critical,
-            keep_open: self.keep_open,
-            max_rows: self.max_rows,
-            by: ctx.run.requested_by.clone(),
-            reason,
         };
         let moving = Moving {
             ctx: &ctx,

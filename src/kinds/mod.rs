@@ -31,7 +31,7 @@ pub use cleanup::Cleanup;
 pub use ctx::{Ctx, Env, Progress, RunInfo};
 pub use exec::Exec;
 pub use http::{HeaderValue, Http, Statuses};
-pub use moving::Batch;
+pub use moving::{Batch, Planned};
 pub use registry::{Entry, Finding, Inspection, ParamsAre, Uses, entry, find};
 pub use restore::{By, Restore};
 pub use sql::Sql;
@@ -76,6 +76,11 @@ pub trait Kind: DeserializeOwned + Send + Sized + 'static {
     /// The parameters that the work refers to by name; a job must declare each in its `[params]`.
     fn binds(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Which rows the work would move, for kinds that move rows by rules.
+    fn plan(&self) -> Option<Planned> {
+        None
     }
 
     /// Does the work.

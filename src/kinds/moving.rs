@@ -64,6 +64,19 @@ pub(super) fn check_days(key: &str, span: Span) -> Option<Finding> {
     (span.days() < 1).then(|| error(key, format!("{span} is less than a day"), "write at least 1d"))
 }
 
+/// Rows that a job would move by rules.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// The target that they are in.
+    pub target: String,
+    /// Which rows, and where they go.
+    pub order: Order,
+    /// Rows of the first step.
+    pub batch: u64,
+    /// Whether the job would only count.
+    pub dry_run: bool,
+}
+
 /// One move, as a kind wants it.
 pub(super) struct Moving<'a> {
     pub(super) ctx: &'a Ctx,

@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use super::{ALL, Broken, Ctx, Kind};
+use super::{ALL, Broken, Ctx, Kind, Planned};
 use crate::{
     outcome::{Failure, Outcome},
     span::Span,
@@ -27,6 +27,8 @@ pub struct Entry {
     pub lease: Span,
     /// Reads a table from a job file; the error keeps the place in the file.
     pub inspect: fn(toml::de::ValueDeserializer<'_>) -> Result<Inspection, toml::de::Error>,
+    /// What the work on a table as a run carries it would move; none for kinds that move no rows by rules.
+    pub plan: fn(Value) -> Result<Option<Planned>, serde_json::Error>,
     /// Starts the work on a table as a run carries it.
     pub start: fn(Value, Ctx) -> BoxFuture<'static, Result<Outcome, Broken>>,
 }
@@ -88,6 +90,7 @@ pub const fn entry<K: Kind>() -> Entry {
             let kind = K::deserialize(table)?;
             Ok(Inspection { uses: kind.uses(), findings: kind.check(), binds: kind.binds() })
         },
+        plan: |table| Ok(serde_json::from_value::<K>(table)?.plan()),
         start: |table, ctx| {
             Box::pin(async move {
                 let kind: K = serde_json::from_value(table).map_err(|error| {

@@ -117,7 +117,7 @@ async fn prepare(cluster: &Cluster, site: &Site) -> Result<(), AskError> {
     }
     let target = site.collector(cluster)?;
     sample::load(&target, SAMPLE_ROWS).await?;
-    install(&target, false, &[]).await.map_err(|error| said(&error))?;
+    install(&target, false, &Default::default()).await.map_err(|error| said(&error))?;
     target.close().await;
     Ok(())
 }

@@ -28,7 +28,7 @@ pub(super) fn site(queue: &str, target: &str, more: &str) -> Site {
 pub(super) async fn collector(rows: u32) -> Database {
     let database = Database::empty().await;
     sexton::dataset::sample::load(database.pool(), rows).await.expect("the sample");
-    sexton::dataset::install(database.pool(), false, &[]).await.expect("the step table");
+    sexton::dataset::install(database.pool(), false, &Default::default()).await.expect("the step table");
     database
 }
 

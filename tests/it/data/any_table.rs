@@ -55,7 +55,7 @@ async fn union(site: &Site, main: &str, archive: &str) -> Vec<String> {
 #[tokio::test]
 async fn a_composite_key_and_two_levels_of_children_move_whole() {
     let database = Database::empty().await;
-    dataset::install(database.pool(), false, &[]).await.expect("the step table");
+    dataset::install(database.pool(), false, &Default::default()).await.expect("the step table");
     let site = Site { database, definition: toml::from_str(DEFINITION).expect("a data set") };
     site.run(TABLES).await;
     let tables = [r#""Order ""A"" ; --""#, "line", r#""Part""#];

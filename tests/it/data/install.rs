@@ -19,23 +19,23 @@ async fn a_target_without_the_step_table_says_what_to_run() {
 #[tokio::test]
 async fn installing_twice_is_the_same_as_once_and_a_dry_run_only_tells() {
     let database = Database::empty().await;
-    let told = dataset::install(database.pool(), true, &[]).await.expect("a dry run");
+    let told = dataset::install(database.pool(), true, &Default::default()).await.expect("a dry run");
     let there: bool =
         sqlx::query_scalar("select to_regclass('sexton.step') is not null").fetch_one(database.pool()).await.unwrap();
     assert!(!there);
     assert!(told.sql.contains("create schema sexton") && told.sql.contains("create table sexton.step"));
 
-    let first = dataset::install(database.pool(), false, &[]).await.expect("an installation");
+    let first = dataset::install(database.pool(), false, &Default::default()).await.expect("an installation");
     assert_eq!((first.from, first.to), (0, dataset::VERSION));
     assert_eq!(first.sql, told.sql);
-    let second = dataset::install(database.pool(), false, &[]).await.expect("nothing to do");
+    let second = dataset::install(database.pool(), false, &Default::default()).await.expect("nothing to do");
     assert_eq!((second.from, second.sql.as_str()), (dataset::VERSION, ""));
 }
 
 #[tokio::test]
 async fn the_queue_s_own_database_can_be_a_target() {
     let database = Database::new().await;
-    dataset::install(database.pool(), false, &[]).await.expect("beside the queue");
+    dataset::install(database.pool(), false, &Default::default()).await.expect("beside the queue");
 }
 
 #[tokio::test]

@@ -3,10 +3,12 @@
 mod any_table;
 mod crowd;
 mod drift;
+mod explain;
 mod install;
 mod locks;
 mod moves;
 mod resume;
+mod rights;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -37,7 +39,7 @@ impl Site {
     pub async fn new(rows: u32) -> Self {
         let database = Database::empty().await;
         assert!(sample::load(database.pool(), rows).await.expect("the sample"));
-        dataset::install(database.pool(), false, &[]).await.expect("the step table");
+        dataset::install(database.pool(), false, &Default::default()).await.expect("the step table");
         let text = include_str!("../../../jobs/datasets/interface_exceptions.toml");
         Self { database, definition: toml::from_str(text).expect("the shipped data set") }
     }
