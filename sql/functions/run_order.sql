@@ -12,6 +12,7 @@ declare
     patient constant jsonb := "order" || '{"patient": true}';
     totals jsonb;
     step jsonb;
+    part jsonb;
     after text[];
     skipped bigint := 0;
 begin
@@ -25,6 +26,18 @@ begin
         perform sexton.heal(definition);
     end if;
     totals := sexton.totals(definition, "order", cutoff);
+    for part in select value from jsonb_array_elements(sexton.whole_partitions(definition, "order", cutoff)) loop
+        begin
+            perform sexton.prepare_partition(part, false);
+            perform sexton.prepare_partition(part, true);
+            step := sexton.take_partition(definition, "order", cutoff, part, 9223372036854775807);
+            if step is not null then
+                result := sexton.sum_moves(result, '{"stuck": [], "busy": []}'::jsonb || step);
+            end if;
+        exception when lock_not_available or object_in_use then
+            -- Somebody works on it: its rows go one by one.
+        end;
+    end loop;
     for pass in 1 .. 3 loop
         result := result || '{"stuck": [], "busy": []}';
         after := null;

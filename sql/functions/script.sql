@@ -113,6 +113,8 @@ begin
 
     return jsonb_build_object(
         'width', jsonb_array_length(key),
+        'key', key,
+        'eligible', eligible,
         'totals', format(
             e'select count(*) filter (where (%1$s) is false and %2$s is false and %3$s is false),\n       count(*) filter (where (%1$s) is not false),\n       count(*) filter (where (%1$s) is false and %2$s is not false),\n       count(*) filter (where (%1$s) is false and %2$s is false and %3$s is not false)\nfrom %4$s t\nwhere %5$s',
             held, critical, open, source, past),

@@ -10,7 +10,8 @@ language plpgsql
 set timezone = 'UTC' set datestyle = 'ISO, YMD' set intervalstyle = 'postgres' set extra_float_digits = 1 set bytea_output = 'hex'
 as $function$
 declare
-    script constant jsonb := sexton.script(definition, sexton.locked_shape(definition), "order" || jsonb_build_object('after', after is not null));
+    shape constant jsonb := sexton.locked_shape(definition);
+    script constant jsonb := sexton.script(definition, shape, "order" || jsonb_build_object('after', after is not null));
     locked bigint;
     clock text;
     keys text[];
@@ -18,6 +19,9 @@ begin
     execute script ->> 'lock' into locked, clock, keys using cutoff, batch, after;
     if locked = 0 then
         return jsonb_build_object('locked', 0);
+    end if;
+    if "order" ->> 'to' = 'archive' then
+        perform sexton.make_partitions(shape, script -> 'key', keys);
     end if;
     return sexton.move_keys(script, keys, "order" ->> 'by', "order" ->> 'reason', ("order" ->> 'patient')::boolean)
         || jsonb_build_object(

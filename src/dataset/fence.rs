@@ -38,6 +38,9 @@ pub struct Cursor {
     pub found: Totals,
     /// The age and key of the last row of the last step, as text.
     pub after: Option<Vec<String>>,
+    /// Whether whole partitions have been taken, where that can be done.
+    #[serde(default)]
+    pub partitions_taken: bool,
     /// 1, then one more each time that skipped rows are revisited.
     pub pass: u32,
     /// How many rows the next step takes.
@@ -57,6 +60,9 @@ pub struct Counts {
     pub steps: u64,
     /// Rows that a pass left behind because somebody else held them, and that were looked at again.
     pub revisited: u64,
+    /// Partitions that changed hands whole.
+    #[serde(default)]
+    pub partitions: u64,
     /// Rows of this pass that the other side refused; they stay where they are.
     #[serde(default)]
     pub stuck: u64,

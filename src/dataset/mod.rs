@@ -13,6 +13,7 @@ mod install;
 mod log;
 mod mover;
 mod order;
+mod partition;
 pub mod quote;
 mod restore;
 pub mod sample;

@@ -88,9 +88,9 @@ struct Moved {
 /// Moves the rows of one order on one target.
 #[derive(Debug)]
 pub struct Mover {
-    pool: PgPool,
-    definition: Value,
-    order: Order,
+    pub(super) pool: PgPool,
+    pub(super) definition: Value,
+    pub(super) order: Order,
     installed: bool,
 }
 
@@ -147,7 +147,16 @@ impl Mover {
             false => self.totals(&mut tx, cutoff).await?,
         };
         tx.rollback().await?;
-        let first = Cursor { cutoff, begun_at, found, after: None, pass: 1, batch: pace.rows, end: None };
+        let first = Cursor {
+            cutoff,
+            begun_at,
+            found,
+            partitions_taken: false,
+            after: None,
+            pass: 1,
+            batch: pace.rows,
+            end: None,
+        };
 
         let mut tx = begin(&self.pool, "read committed", LOOK, LOOK).await?;
         let (cursor, counts) = fence.begin(&mut tx, &first).await?;
@@ -164,6 +173,9 @@ impl Mover {
     pub async fn step(&self, fence: Fence, state: &mut State, pace: Pace) -> Result<Stepped, Error> {
         if state.cursor.end.is_some() {
             return Ok(Stepped::Done);
+        }
+        if !state.cursor.partitions_taken && self.take_partition(fence, state).await? {
+            return Ok(Stepped::Moved);
         }
         let mut tries = 0;
         loop {
@@ -312,7 +324,7 @@ impl Mover {
     }
 
     /// The same result, with the words of our functions where one of them refused.
-    async fn explain<T>(&self, result: Result<T, sqlx::Error>) -> Result<T, Error> {
+    pub(super) async fn explain<T>(&self, result: Result<T, sqlx::Error>) -> Result<T, Error> {
         match result {
             Ok(value) => Ok(value),
             Err(error) => Err(explained(&self.pool, &self.definition, error).await),
@@ -356,7 +368,7 @@ pub(super) async fn cutoff(conn: &mut PgConnection, select: Select) -> Result<(D
 }
 
 /// By what a step is divided after an error that fewer rows may avoid; `None` for any other error.
-fn contention(error: &Error) -> Option<u64> {
+pub(super) fn contention(error: &Error) -> Option<u64> {
     let Error::Sql(error) = error else { return None };
     match error.as_database_error()?.code()?.as_ref() {
         // Serialization, deadlock, lock not available.

@@ -207,6 +207,9 @@ impl Moving<'_> {
         for (label, rows) in &counts.children {
             report.set(self.word(label), *rows);
         }
+        if counts.partitions > 0 {
+            report.set("partitions_archived", counts.partitions);
+        }
         if counts.stuck > 0 {
             report.set("rows_stuck", counts.stuck);
             let said: Vec<String> =

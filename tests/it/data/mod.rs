@@ -7,6 +7,7 @@ mod explain;
 mod install;
 mod locks;
 mod moves;
+mod partitions;
 mod resume;
 mod rights;
 mod validate;
