@@ -120,6 +120,7 @@ pub(super) fn read(doc: &mut Doc<'_>, name: &str, mentions: &mut Vec<Mention>) -
     }
     let inspection = inspect(doc, key, node.span(), &inner, kind);
     mention(&inspection, &inner, key, doc, mentions);
+    sources(&inspection, &inner, key, doc, &declared, mentions);
     binds(doc, key, &inner, &inspection, &declared);
     if doc.count() > before && doc.has_errors() {
         return None;
@@ -326,6 +327,23 @@ fn mention(inspection: &Inspection, table: &DeTable<'_>, key: &Key<'_>, doc: &Do
             .filter(|_| table.get(what.key()).is_some_and(|n| n.get_ref().as_str() == Some(name)));
         let at = at.or_else(|| text_at(table, name)).unwrap_or_else(|| key.span());
         mentions.push(Mention::new(doc, what, name, at));
+    }
+}
+
+/// Notes where the kind's table names a table that the settings must allow; what only a trigger says, a run finds out.
+fn sources(
+    inspection: &Inspection,
+    table: &DeTable<'_>,
+    key: &Key<'_>,
+    doc: &Doc<'_>,
+    declared: &BTreeMap<String, Declared<'_>>,
+    mentions: &mut Vec<Mention>,
+) {
+    let open = |key: &str| declared.get(key).is_some_and(|declared| declared.param.default.is_none());
+    for source in inspection.sources.iter().filter(|source| !open(source.key)) {
+        let at = doc::place(table, source.key).unwrap_or_else(|| key.span());
+        let mention = Mention::new(doc, What::Source, &source.table, at);
+        mentions.push(Mention { of: Some(source.target.clone()), ..mention });
     }
 }
 

@@ -1,12 +1,16 @@
 //! Names in job files that something else must define: channels, targets and vaults in the settings, data sets.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use super::{
     Problem,
     doc::{self, Doc},
     problem::Severity,
 };
+use crate::db::Sources;
 
 /// What the settings define.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +21,8 @@ pub struct Names {
     pub vaults: BTreeSet<String>,
     /// `[channels.NAME]`.
     pub channels: BTreeSet<String>,
+    /// What `sources` of each target allows.
+    pub sources: BTreeMap<String, Sources>,
     /// Whether `[alerts] default` names anybody.
     pub default_alert: bool,
 }
@@ -28,6 +34,8 @@ pub(super) enum What {
     Vault,
     Channel,
     Dataset,
+    /// A table that the target of that name must allow.
+    Source,
     /// The job has no `alert` key, so the settings must say who is told.
     NoAlert,
 }
@@ -40,6 +48,7 @@ impl What {
             Self::Vault => "vault",
             Self::Channel | Self::NoAlert => "alert",
             Self::Dataset => "dataset",
+            Self::Source => "source",
         }
     }
 }
@@ -49,13 +58,15 @@ impl What {
 pub(super) struct Mention {
     pub(super) what: What,
     pub(super) name: String,
+    /// Where it must be defined, if that is a thing with a name too.
+    pub(super) of: Option<String>,
     pub(super) place: Problem,
 }
 
 impl Mention {
     pub(super) fn new(doc: &Doc<'_>, what: What, name: &str, span: Range<usize>) -> Self {
         let place = Problem::at(doc.file, doc.text, span, String::new(), None);
-        Self { what, name: name.to_owned(), place }
+        Self { what, name: name.to_owned(), of: None, place }
     }
 
     /// What is wrong with it, given what is defined.
@@ -65,6 +76,7 @@ impl Mention {
             What::Vault => self.defined("vault", "vaults", &names.vaults),
             What::Channel => self.defined("channel", "channels", &names.channels),
             What::Dataset => None,
+            What::Source => self.allowed(names),
             What::NoAlert if names.default_alert => None,
             What::NoAlert => Some(Problem {
                 severity: Severity::Warning,
@@ -76,6 +88,17 @@ impl Mention {
                 ..self.place.clone()
             }),
         }
+    }
+
+    fn allowed(&self, names: &Names) -> Option<Problem> {
+        let target = self.of.as_deref()?;
+        // A target that is not defined is a problem of its own.
+        let sources = names.sources.get(target)?;
+        (!sources.may_allow(&self.name)).then(|| Problem {
+            message: format!("the settings do not allow `{}` as a source in target `{target}`", self.name),
+            help: Some(sources.help(target, &self.name)),
+            ..self.place.clone()
+        })
     }
 
     fn defined(&self, word: &str, table: &str, known: &BTreeSet<String>) -> Option<Problem> {

@@ -580,6 +580,34 @@ fn names_are_held_against_the_settings() {
 }
 
 #[test]
+fn a_source_that_the_settings_do_not_allow_is_told() {
+    let job = |source: &str| {
+        format!("[migrate]\ntarget = \"collector\"\ndataset = \"interface_exceptions\"\nsource = \"{source}\"\n")
+    };
+    let named = [("jobs/good.toml", job("public.legacy_a")), ("jobs/bad.toml", job("private.b"))];
+    let mut all = shipped();
+    all.0.extend(named.map(|(path, text)| (path.to_owned(), format!("alert = []\n{text}"))));
+    let names = Names {
+        targets: ["collector".to_owned()].into(),
+        vaults: ["main".to_owned()].into(),
+        sources: [("collector".to_owned(), crate::db::Sources::new(["public.legacy_*".to_owned()]))].into(),
+        default_alert: true,
+        ..Names::default()
+    };
+    let problems = catalog(&all).check_names(&names);
+    let told: Vec<_> = problems.iter().map(|problem| problem.render(&all, false)).collect();
+    insta::assert_snapshot!(told.join("\n\n"), @r#"
+        error: the settings do not allow `private.b` as a source in target `collector`
+         --> jobs/bad.toml:5:10
+          |
+        5 | source = "private.b"
+          |          ^^^^^^^^^^^
+          |
+          = help: add sources = ["private.b"] to [targets.collector] in sexton.toml; allowed are: public.legacy_*
+    "#);
+}
+
+#[test]
 fn every_shipped_file_is_without_a_problem() {
     let files = shipped();
     assert_eq!(told(&files), "");

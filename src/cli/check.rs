@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::{
     catalog::{Catalog, Files, Names, Parsed, Problem},
+    db::Sources,
     settings::{Settings, SettingsError},
 };
 
@@ -91,6 +92,9 @@ pub fn names(settings: &Settings) -> Names {
         targets: settings.targets.keys().cloned().collect(),
         vaults: settings.vaults.keys().cloned().collect(),
         channels: settings.channels.keys().cloned().collect(),
+        sources: (settings.targets.iter())
+            .map(|(name, target)| (name.clone(), Sources::new(target.sources.iter().cloned())))
+            .collect(),
         default_alert: !settings.alerts.default.is_empty(),
     }
 }

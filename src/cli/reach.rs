@@ -5,7 +5,7 @@ use std::path::Path;
 use sqlx::PgPool;
 
 use crate::{
-    db::{self, Login, LoginError, Target},
+    db::{self, Login, LoginError, Sources, Target},
     requests::RequestError,
     settings::{Settings, SettingsError},
 };
@@ -66,7 +66,8 @@ pub fn targets(settings: &Settings) -> Result<Vec<Target>, AskError> {
         .map(|(name, target)| {
             let login = Login::new(&target.url, target.password.clone())
                 .map_err(|error| AskError::Said(format!("[targets.{name}]: {error}")))?;
-            Ok(Target::new(name, login, target.pg_bin.clone()))
+            let sources = Sources::new(target.sources.iter().cloned());
+            Ok(Target::new(name, login, target.pg_bin.clone()).with_sources(sources))
         })
         .collect()
 }

@@ -81,6 +81,9 @@ pub(super) fn parts(settings: &Settings) -> Result<Parts, AskError> {
         targets: settings.targets.keys().cloned().collect(),
         vaults: settings.vaults.keys().cloned().collect(),
         channels: settings.channels.keys().cloned().collect(),
+        sources: (settings.targets.iter())
+            .map(|(name, target)| (name.clone(), db::Sources::new(target.sources.iter().cloned())))
+            .collect(),
         default_alert: !settings.alerts.default.is_empty(),
     };
     let source = Source {

@@ -1,6 +1,6 @@
 //! What ops write about a data set: `jobs/datasets/*.toml`.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -46,6 +46,37 @@ pub struct Definition {
     /// Log tables of the application's own that are written for each operation, where they exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<Log>,
+    /// How rows of a legacy table become rows of this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migrate: Option<Mapping>,
+}
+
+/// How rows of a legacy table become rows of the parent table.
+///
+/// The expressions see the source's columns by the parent's names and in its types, null where the source has none.
+/// Columns without an expression are carried where both tables have them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mapping {
+    /// The columns that a source must have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub required: Vec<String>,
+    /// The parent's columns with an SQL expression each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, String>,
+    /// Rows that the table would take, but that are wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refuse: Vec<Refusal>,
+}
+
+/// A sort of rows that is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refusal {
+    /// An SQL condition on the parent's columns, as a row would have them.
+    pub when: String,
+    /// What people are told.
+    pub why: String,
 }
 
 /// Which rows are settled, and the column that says since when.
@@ -123,6 +154,9 @@ pub struct Log {
     /// Written by cleanup jobs; has the columns of `data_cleanup_log`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cleanup: Option<String>,
+    /// Written by migrate jobs; has the columns of `data_migration_log`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<String>,
     /// What the rows are called in the log's type: `EXCEPTIONS` gives `OLD_EXCEPTIONS`, `RESOLVED_EXCEPTIONS`.
     pub noun: String,
 }
@@ -162,6 +196,12 @@ impl Definition {
             if predicate.is_some_and(|text| text.trim().is_empty()) {
                 say(key, "the condition is empty; write an SQL condition or leave the key out".to_owned());
             }
+        }
+        let mapping = self.migrate.iter();
+        let expressions = mapping.clone().flat_map(|mapping| mapping.columns.values());
+        let refusals = mapping.flat_map(|mapping| &mapping.refuse).flat_map(|refusal| [&refusal.when, &refusal.why]);
+        if expressions.chain(refusals).any(|text| text.trim().is_empty()) {
+            say("migrate", "an expression, condition or reason is empty; write one or leave it out".to_owned());
         }
         let (ArchiveAt::Suffix(place) | ArchiveAt::Schema(place)) = &self.archive;
         if place.trim().is_empty() {

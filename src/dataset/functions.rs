@@ -41,6 +41,27 @@ const ENGINE: &[&str] = &[
     include_str!("../../sql/functions/sizes.sql"),
     include_str!("../../sql/functions/statistics.sql"),
     include_str!("../../sql/functions/run_exceptions.sql"),
+    include_str!("../../sql/functions/unique_indexes.sql"),
+    include_str!("../../sql/functions/log_migration.sql"),
+    include_str!("../../sql/functions/migrate_source.sql"),
+    include_str!("../../sql/functions/migrate_key.sql"),
+    include_str!("../../sql/functions/migrate_privileges.sql"),
+    include_str!("../../sql/functions/migrate_check.sql"),
+    include_str!("../../sql/functions/migrate_columns.sql"),
+    include_str!("../../sql/functions/migrate_read_sql.sql"),
+    include_str!("../../sql/functions/migrate_clash.sql"),
+    include_str!("../../sql/functions/migrate_clashes.sql"),
+    include_str!("../../sql/functions/migrate_refusals.sql"),
+    include_str!("../../sql/functions/migrate_plan.sql"),
+    include_str!("../../sql/functions/migrate_close.sql"),
+    include_str!("../../sql/functions/migrate_open.sql"),
+    include_str!("../../sql/functions/migrate_reason.sql"),
+    include_str!("../../sql/functions/migrate_range.sql"),
+    include_str!("../../sql/functions/migrate_quarantine.sql"),
+    include_str!("../../sql/functions/migrate_batch.sql"),
+    include_str!("../../sql/functions/sum_batches.sql"),
+    include_str!("../../sql/functions/migrate_forget.sql"),
+    include_str!("../../sql/functions/migrate.sql"),
 ];
 
 /// The collector's functions in the schema `public`: the one place outside of files that ops own that knows them.
@@ -50,6 +71,7 @@ const CONTRACT: &[&str] = &[
     include_str!("../../sql/contract/cleanup_resolved_exceptions.sql"),
     include_str!("../../sql/contract/get_archive_statistics.sql"),
     include_str!("../../sql/contract/get_cleanup_statistics.sql"),
+    include_str!("../../sql/contract/migrate_legacy_exceptions.sql"),
     include_str!("../../sql/contract/restore_archived_exceptions.sql"),
 ];
 

@@ -12,8 +12,11 @@ use super::{
 };
 
 /// Every version's tables, oldest first; the first one makes version 1.
-const SCRIPTS: [&str; 2] =
-    [include_str!("../../sql/install/0001_step.sql"), include_str!("../../sql/install/0002_data.sql")];
+const SCRIPTS: [&str; 3] = [
+    include_str!("../../sql/install/0001_step.sql"),
+    include_str!("../../sql/install/0002_data.sql"),
+    include_str!("../../sql/install/0003_quarantine.sql"),
+];
 
 const BOOK: &str = "create table sexton.installed (
     version integer primary key,
@@ -114,6 +117,7 @@ fn grants(role: &str) -> String {
         "\ngrant usage on schema sexton to {role};\n\
          grant select, insert, update, delete on sexton.step to {role};\n\
          grant select (dataset, name, until) on sexton.hold to {role};\n\
+         grant select, insert, update, delete on sexton.quarantine to {role};\n\
          grant select on sexton.dataset to {role};\n"
     )
 }

@@ -380,7 +380,7 @@ pub(super) fn contention(error: &Error) -> Option<u64> {
 }
 
 /// The next step's size: a quarter of the first more while steps are quick and full, half when they are slow.
-fn adapt(batch: u64, full: bool, took: Duration, pace: Pace) -> u64 {
+pub(super) fn adapt(batch: u64, full: bool, took: Duration, pace: Pace) -> u64 {
     if took > pace.target {
         (batch / 2).max(1)
     } else if full && took < pace.target.mul_f64(0.8) {

@@ -1,6 +1,7 @@
 //! Connections: to the queue's own database, and to the named targets that jobs work on.
 
 mod migrate;
+mod sources;
 mod target;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use sqlx::{
 };
 
 pub use migrate::{MigrateError, migrate};
+pub use sources::Sources;
 pub use target::{Login, LoginError, Target, Targets, UnknownTarget};
 
 /// How long a caller waits for a free connection.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use url::Url;
 
+use super::Sources;
 use crate::secret::Secret;
 
 /// How to reach a database: a `postgres://` URL, with its password kept apart so that it can be given to child
@@ -128,6 +129,8 @@ pub struct Target {
     pub login: Login,
     /// Where the client programs for it are, if it says so.
     pub pg_bin: Option<PathBuf>,
+    /// Which tables a migration may read.
+    pub sources: Sources,
     pool: PgPool,
 }
 
@@ -141,7 +144,13 @@ impl Target {
             8,
             "set statement_timeout = 0; set idle_in_transaction_session_timeout = '10min'",
         );
-        Self { name: name.into(), login, pg_bin, pool }
+        Self { name: name.into(), login, pg_bin, sources: Sources::default(), pool }
+    }
+
+    /// The same target, where migrations may read these tables.
+    #[must_use]
+    pub fn with_sources(self, sources: Sources) -> Self {
+        Self { sources, ..self }
     }
 
     /// Connections to it.

@@ -9,6 +9,7 @@ mod cleanup;
 mod ctx;
 mod exec;
 mod http;
+mod migrate;
 mod moving;
 mod registry;
 mod restore;
@@ -31,8 +32,9 @@ pub use cleanup::Cleanup;
 pub use ctx::{Ctx, Env, Progress, RunInfo};
 pub use exec::Exec;
 pub use http::{HeaderValue, Http, Statuses};
+pub use migrate::Migrate;
 pub use moving::{Batch, Planned};
-pub use registry::{Entry, Finding, Inspection, ParamsAre, Uses, entry, find};
+pub use registry::{Entry, Finding, Inspection, ParamsAre, Source, Uses, entry, find};
 pub use restore::{By, Restore};
 pub use sql::Sql;
 pub use validate::{Check, Validate};
@@ -44,6 +46,7 @@ pub const ALL: &[Entry] = &[
     entry::<Cleanup>(),
     entry::<Exec>(),
     entry::<Http>(),
+    entry::<Migrate>(),
     entry::<Restore>(),
     entry::<Sql>(),
     entry::<Validate>(),
@@ -81,6 +84,11 @@ pub trait Kind: DeserializeOwned + Send + Sized + 'static {
     /// Which rows the work would move, for kinds that move rows by rules.
     fn plan(&self) -> Option<Planned> {
         None
+    }
+
+    /// The tables that it reads from elsewhere in a target, which the settings must allow.
+    fn sources(&self) -> Vec<Source> {
+        Vec::new()
     }
 
     /// Does the work.

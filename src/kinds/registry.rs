@@ -51,6 +51,19 @@ pub struct Inspection {
     pub findings: Vec<Finding>,
     /// The parameters that the work refers to by name.
     pub binds: Vec<String>,
+    /// The tables that the settings must allow.
+    pub sources: Vec<Source>,
+}
+
+/// A table in a target, and the key that names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The target.
+    pub target: String,
+    /// The key of the kind's table.
+    pub key: &'static str,
+    /// The table, as written.
+    pub table: String,
 }
 
 /// The names that a table refers to.
@@ -88,7 +101,7 @@ pub const fn entry<K: Kind>() -> Entry {
         lease: K::LEASE,
         inspect: |table| {
             let kind = K::deserialize(table)?;
-            Ok(Inspection { uses: kind.uses(), findings: kind.check(), binds: kind.binds() })
+            Ok(Inspection { uses: kind.uses(), findings: kind.check(), binds: kind.binds(), sources: kind.sources() })
         },
         plan: |table| Ok(serde_json::from_value::<K>(table)?.plan()),
         start: |table, ctx| {

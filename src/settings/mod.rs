@@ -66,6 +66,8 @@ pub struct Target {
     pub password: Option<Secret>,
     /// The folder of `pg_dump` and its kin for this server.
     pub pg_bin: Option<PathBuf>,
+    /// The tables (`schema.table`, `*` for any text) that migrations may read.
+    pub sources: Vec<String>,
 }
 
 /// Where backups live.

@@ -70,6 +70,7 @@ fn target(reader: &mut Reader<'_>, mut table: Table) -> Option<Target> {
         url: reader.needed_secret(&mut table, "url", "url_file"),
         password: reader.secret(&mut table, "password", "password_file"),
         pg_bin: reader.path(&mut table, "pg_bin"),
+        sources: reader.list(&mut table, "sources").unwrap_or_default(),
     };
     reader.end(table);
     Some(target)

@@ -119,6 +119,7 @@ fn the_example_can_be_used_as_it_stands_and_with_every_comment_taken_away() {
         "password_file",
         "max_connections",
         "pg_bin",
+        "sources",
         "[channels.oncall]",
         "email",
         "[http]",

@@ -11,12 +11,13 @@ use super::{COLLECTOR, QUEUE};
 use crate::{cli::AskError, daemon::inbox::Inbox, embedded::Cluster, secret::Secret};
 
 /// The jobs that Sexton ships, as a person finds them in the repository.
-const SHIPPED: [(&str, &str); 7] = [
+const SHIPPED: [(&str, &str); 8] = [
     ("jobs/backup-collector.toml", include_str!("../../../jobs/backup-collector.toml")),
     ("jobs/archive-exceptions.toml", include_str!("../../../jobs/archive-exceptions.toml")),
     ("jobs/cleanup-resolved.toml", include_str!("../../../jobs/cleanup-resolved.toml")),
     ("jobs/cleanup-old.toml", include_str!("../../../jobs/cleanup-old.toml")),
     ("jobs/validate-full.toml", include_str!("../../../jobs/validate-full.toml")),
+    ("jobs/migrate-legacy.toml", include_str!("../../../jobs/migrate-legacy.toml")),
     ("jobs/analyze.toml", include_str!("../../../jobs/analyze.toml")),
     ("jobs/datasets/interface_exceptions.toml", include_str!("../../../jobs/datasets/interface_exceptions.toml")),
 ];
@@ -106,6 +107,7 @@ url = "{queue}"
 [targets.collector]
 url    = "{collector}"
 pg_bin = "{pg_bin}"
+sources = ["public.legacy_*"]
 
 [vaults.main]
 dir = "{vault}"

@@ -6,6 +6,7 @@ mod drift;
 mod explain;
 mod install;
 mod locks;
+mod migrate;
 mod moves;
 mod partitions;
 mod resume;
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 
 use sexton::{
     dataset::{self, sample},
-    kinds::{Archive, Broken, Cleanup, Ctx, Kind},
+    kinds::{Archive, Broken, Cleanup, Ctx, Kind, Migrate},
     outcome::{Failure, Outcome, Report},
     vault::Vaults,
 };

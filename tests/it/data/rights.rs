@@ -55,3 +55,32 @@ async fn missing_privileges_are_all_named_before_a_row_moves() {
     assert!(number(&report, "rows_archived") > 0);
     assert_same(&site.everything().await, &before);
 }
+
+#[tokio::test]
+async fn a_migration_names_what_its_user_lacks_and_works_with_just_that() {
+    let site = Site::new(5).await;
+    site.run(&super::migrate::legacy(20)).await;
+    site.run("create sequence numbers; alter table interface_exceptions alter id drop identity, alter id set default nextval('numbers') + 1000").await;
+    let (target, _) = limited(&site).await;
+    let attempt = || {
+        let sources = sexton::db::Sources::new(["public.legacy_*".to_owned()]);
+        let mut ctx = support::ctx([target.clone().with_sources(sources)], Vaults::default());
+        ctx.dataset = Some(site.definition.clone());
+        ctx
+    };
+    let table = "source = 'legacy_exceptions'\ndry_run = false";
+    let failure = failed(super::migrate::migrate(attempt(), table).await);
+    for lacks in [
+        "select on public.legacy_exceptions",
+        "insert on public.interface_exceptions",
+        "insert on public.data_migration_log",
+    ] {
+        assert!(failure.why.contains(lacks), "{lacks}: {}", failure.why);
+    }
+    let help = failure.help.expect("help");
+    site.run(help.strip_prefix("run as the tables' owner: ").expect("grants")).await;
+    let report = done(super::migrate::migrate(attempt(), table).await);
+    assert_eq!(number(&report, "rows_migrated"), 20);
+    let line = "select count(*) from data_migration_log where status = 'COMPLETED' and records_migrated = 20";
+    assert_eq!(site.count(line).await, 1);
+}
