@@ -15,6 +15,7 @@ declare
     from_oid constant oid := sexton.migrate_source(source);
     from_sql text;
     key jsonb;
+    lost boolean;
     seen text;
     list jsonb;
     chosen text[];
@@ -34,6 +35,15 @@ begin
     perform sexton.migrate_privileges(definition, main, from_oid);
 
     key := sexton.migrate_key(from_oid);
+    -- What is null comes after nothing: such a row would be left out without a word. A primary key has none.
+    if not exists (select from pg_index i where i.indrelid = from_oid and i.indisprimary) then
+        execute format('select exists (select from %s t where t.%I is null)', from_sql, key -> 0 ->> 'name') into lost;
+        if lost then
+            raise exception using errcode = 'SX001',
+                message = format('`%s` has rows without `%s`, by which rows are read in order', from_sql, key -> 0 ->> 'name'),
+                hint = 'give each row one, or make a view of the rows that have one';
+        end if;
+    end if;
     list := sexton.migrate_columns(definition, (main ->> 'oid')::oid, from_oid, rename);
     -- A batch is read into a table of its own, so that halving it reads the source no second time.
     seen := (

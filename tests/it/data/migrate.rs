@@ -348,6 +348,10 @@ async fn rows_that_share_an_id_are_all_read() {
     .await;
     assert_eq!(call(&site, "'legacy_twins', 3").await.0, 30);
     assert_eq!(call(&site, "'legacy_twins', 3, false").await.0, 30);
+    site.run("insert into legacy_twins select * from legacy_exceptions where id = 9; update legacy_twins set id = null where id = 9").await;
+    let why = refused(&site, "'legacy_twins', 3").await;
+    assert_eq!(why, "`public.legacy_twins` has rows without `id`, by which rows are read in order");
+    site.run("delete from legacy_twins where id is null").await;
     site.run("update legacy_twins set id = 8, status = 'BAD' where transaction_id in ('L-29', 'L-30')").await;
     site.run("delete from interface_exceptions where transaction_id in ('L-29', 'L-30')").await;
     assert_eq!(call(&site, "'legacy_twins', 1, false").await.1, 2);
