@@ -15,6 +15,7 @@ declare
     kept jsonb;
     what record;
     lines text[];
+    filled boolean;
 begin
     if definition #>> '{archive,schema}' is not null
         and not exists (select from pg_namespace where nspname = definition #>> '{archive,schema}')
@@ -64,8 +65,15 @@ begin
         for main in select value from jsonb_array_elements(node -> 'columns') loop
             kept := sexton.column_of(archive, main ->> 'name');
             if kept is null then
+                -- What was archived before main had the column gets what main's own rows got, or it could never come back.
+                filled := (main ->> 'not_null')::boolean and main ->> 'default' not like '%nextval(%'
+                    and not (main ->> 'generated')::boolean and not (main ->> 'identity')::boolean;
                 statements := statements || (format('alter table %s add column %I %s', archive ->> 'sql', main ->> 'name', main ->> 'type')
-                    || coalesce(' collate ' || (main ->> 'collation'), ''));
+                    || coalesce(' collate ' || (main ->> 'collation'), '')
+                    || case when filled then ' default ' || (main ->> 'default') else '' end);
+                if filled then
+                    statements := statements || format('alter table %s alter column %I drop default', archive ->> 'sql', main ->> 'name');
+                end if;
                 continue;
             end if;
             -- `character varying` without a length holds `character varying(1000)`, `numeric` holds `numeric(10,2)`.

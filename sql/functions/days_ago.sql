@@ -4,7 +4,8 @@ language plpgsql stable as $function$
 begin
     perform sexton.checked_argument(name, days);
     if days > 100000 then
-        raise exception using errcode = '22023', message = format('%s is %s; it must be at most 100000', name, days);
+        raise exception using errcode = '22023', message = format('%s is %s; it must be at most 100000', name, days),
+            hint = format('call it with %s => 365, say', name);
     end if;
     return now() - make_interval(hours => 24 * days);
 end

@@ -28,7 +28,7 @@ begin
         else format('insert into %s (archive_type, archive_days, records_archived, records_restored, started_at, completed_at, duration, status, dry_run, initiated_by, notes) values ($1, $2, $3, $4, $6, clock_timestamp(), clock_timestamp() - $6, $7, $8, $9, $10)', log_table)
     end
     using concat(line ->> 'what', '_', definition #>> '{log,noun}'),
-        least((line ->> 'days')::bigint, 2147483647)::integer,
+        case when line ->> 'days' is not null then least((line ->> 'days')::bigint, 2147483647)::integer end,
         case when line ->> 'operation' = 'restore' then 0 else rows end,
         case when line ->> 'operation' = 'restore' then rows else 0 end,
         least((line ->> 'kept')::bigint, 2147483647)::integer,

@@ -2,8 +2,12 @@
 //! all counted by SQL of the tests' own.
 
 mod chain;
+mod eligible;
 mod hammer;
+mod installed;
+mod others;
 mod schema;
+mod there_and_back;
 
 use std::collections::BTreeMap;
 
@@ -51,6 +55,18 @@ impl Collector {
         collector
     }
 
+    /// The collector's database with Sexton's functions in it.
+    pub async fn installed(version: Version, rows: u32) -> Self {
+        let collector = Self::new(version, rows).await;
+        collector.install().await;
+        collector
+    }
+
+    /// What `sexton db install` does.
+    pub async fn install(&self) {
+        sexton::dataset::install(self.database.pool(), false, &Default::default()).await.expect("installed");
+    }
+
     /// A session with nothing but the database's own defaults, as of psql.
     pub async fn psql(&self) -> PgConnection {
         PgConnection::connect(&self.database.url()).await.expect("a session")
@@ -90,6 +106,12 @@ impl Collector {
         self.one::<(i64,)>(sql).await.0
     }
 
+    async fn sorted(&self, sql: &str) -> Vec<String> {
+        let mut rows: Vec<String> = self.all::<(String,)>(sql).await.into_iter().map(|row| row.0).collect();
+        rows.sort();
+        rows
+    }
+
     /// Every row of main and archive together, whole, sorted; the archive's own columns apart.
     pub async fn everything(&self) -> Rows {
         let mut all = Rows::new();
@@ -101,8 +123,16 @@ impl Collector {
                       from public.{table}_archive t"
                 );
             }
-            let rows = self.all::<(String,)>(&format!("{sql} order by 1")).await;
-            all.insert(table, rows.into_iter().map(|row| row.0).collect());
+            all.insert(table, self.sorted(&sql).await);
+        }
+        all
+    }
+
+    /// Every row of main, whole, sorted.
+    pub async fn main_rows(&self) -> Rows {
+        let mut all = Rows::new();
+        for table in TABLES {
+            all.insert(table, self.sorted(&format!("select to_jsonb(t)::text from public.{table} t")).await);
         }
         all
     }
