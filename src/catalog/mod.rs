@@ -12,6 +12,7 @@ mod mention;
 mod params;
 mod problem;
 mod resolve;
+mod retention;
 mod schedule;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub use mention::Names;
 pub use params::{Param, Role, Sort};
 pub use problem::{Problem, Severity};
 pub use resolve::ParamProblem;
+pub use retention::Retention;
 pub use schedule::{CatchUp, Overlap, Schedule};
 
 use crate::dataset::Definition;

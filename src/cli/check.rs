@@ -55,10 +55,14 @@ pub fn run(args: &Args, out: &mut dyn Write) -> io::Result<u8> {
             "files": looked.files.0.len(),
             "settings": settings,
             "problems": looked.parsed.problems,
+            "retention": looked.parsed.catalog.as_ref().map(Catalog::retention).unwrap_or_default(),
         });
         writeln!(out, "{report:#}")?;
     } else {
         looked.print(out)?;
+        for retention in looked.parsed.catalog.as_ref().map(Catalog::retention).unwrap_or_default() {
+            writeln!(out, "{}\n", retention.render())?;
+        }
         writeln!(out, "{}", looked.summary())?;
     }
     Ok(u8::from(errors > 0))

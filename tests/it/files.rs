@@ -295,3 +295,78 @@ fn the_shipped_files_fit_the_example_of_the_settings() {
     let told = String::from_utf8(out).expect("text");
     assert!(code == 0 && told.ends_with(": no problems\n"), "{told}");
 }
+
+/// What `check` says of retention for the shipped data set and these jobs.
+fn retention(jobs: &[(&str, &str)]) -> String {
+    let dataset = include_bytes!("../../jobs/datasets/interface_exceptions.toml");
+    let mut files = vec![
+        ("sexton.toml".to_owned(), SETTINGS.as_bytes().to_vec()),
+        ("schedules/none.toml".to_owned(), Vec::new()),
+        ("jobs/datasets/interface_exceptions.toml".to_owned(), dataset.to_vec()),
+    ];
+    for (name, table) in jobs {
+        let text = table.replace("]\n", "]\ntarget = \"collector\"\ndataset = \"interface_exceptions\"\n");
+        files.push((format!("jobs/{name}.toml"), format!("timeout = \"1h\"\nalert = []\n{text}").into_bytes()));
+    }
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, text)| (name.as_str(), text.as_slice())).collect();
+    let (code, told) = check(folder(&files).path(), false);
+    assert_eq!(code, 0, "{told}");
+    told.lines().take_while(|line| !line.contains("no problems")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn check_explains_what_the_shipped_retentions_mean_together() {
+    let told = retention(&[
+        ("archive", "[archive]\nolder_than = \"365d\"\ndry_run = false\n"),
+        ("resolved", "[cleanup]\nresolved_for = \"90d\"\ndisposal = \"archive\"\n"),
+        ("old", "[cleanup]\nolder_than = \"730d\"\ndisposal = \"archive\"\n"),
+    ]);
+    insta::assert_snapshot!(told, @r#"
+        warning: the file has no schedule
+         --> schedules/none.toml:1:1
+          |
+        1 |
+          | ^
+          |
+          = help: write [[at]] with name, cron and job, or delete the file
+
+        data set `interface_exceptions` on target `collector`: a row that is
+          resolved for 90d: moves to the archive; critical and open rows stay: resolved (unless told otherwise it only counts)
+          365d old: moves to the archive; critical and open rows stay: archive
+          730d old: moves to the archive; critical and open rows stay: old (unless told otherwise it only counts)
+          note: old finds only what archive has left, since both keep the same rows: it is a safety net
+          note: no job purges the archive, so it grows for ever (from = "archive" does)
+
+        3 jobs, 0 schedules, 1 data set: 1 warning
+    "#);
+}
+
+#[test]
+fn check_says_when_rows_are_deleted_that_were_never_archived() {
+    let told = retention(&[
+        ("archive", "[archive]\nolder_than = \"365d\"\n"),
+        ("resolved", "[cleanup]\nresolved_for = \"90d\"\ndisposal = \"delete\"\n"),
+        ("old", "[cleanup]\nolder_than = \"730d\"\ndisposal = \"delete\"\nkeep_open = false\n"),
+        ("purge", "[cleanup]\nolder_than = \"300d\"\nfrom = \"archive\"\ndisposal = \"delete\"\n"),
+    ]);
+    insta::assert_snapshot!(told, @r#"
+        warning: the file has no schedule
+         --> schedules/none.toml:1:1
+          |
+        1 |
+          | ^
+          |
+          = help: write [[at]] with name, cron and job, or delete the file
+
+        data set `interface_exceptions` on target `collector`: a row that is
+          resolved for 90d: is deleted for good; critical and open rows stay: resolved (unless told otherwise it only counts)
+          365d old: moves to the archive; critical and open rows stay: archive (unless told otherwise it only counts)
+          730d old: is deleted for good; critical rows stay: old (unless told otherwise it only counts)
+          300d old: leaves the archive for good; critical and open rows stay: purge (unless told otherwise it only counts)
+          note: resolved deletes after 90d what archive would archive only after 365d: it is never archived
+          note: old only ever finds what archive has left, and deletes it unarchived
+          note: the archive is purged after 300d, which is no later than rows arrive there
+
+        4 jobs, 0 schedules, 1 data set: 1 warning
+    "#);
+}
