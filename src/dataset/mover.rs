@@ -221,9 +221,6 @@ impl Mover {
         // A single row with very many children may take longer than a step should.
         let most = if batch == 1 { LOOK * 2 } else { (pace.target * 4).max(Duration::from_secs(2)) };
         let mut tx = begin(&self.pool, "read committed", LOCK, most).await?;
-        // Nobody waits for the disk in the middle: rows, archive and checkpoint are in one commit and are lost together
-        // or not at all, and `finish`, which the run's outcome waits for, makes all of them durable.
-        sqlx::query("set local synchronous_commit = off").execute(&mut *tx).await?;
         match self.move_batch(&mut tx, fence, state, batch, patient).await {
             Ok(Some(next)) => {
                 tx.commit().await?;
