@@ -13,6 +13,7 @@ pub mod secret;
 pub mod slots;
 pub mod span;
 pub mod spec;
+pub mod speed;
 pub mod state;
 
 // Floor 1: tools.

@@ -1,5 +1,5 @@
 //! What people may ask for, the same from every surface: a run of a job, with parameters that the job declares, and
-//! that a run ends.
+//! that a run ends or rests.
 //!
 //! A request reads the *active* revision, as the daemons do: an edited file counts once it is applied.
 
@@ -12,9 +12,9 @@ use uuid::Uuid;
 
 use crate::{
     catalog::{Catalog, Files, ParamProblem},
-    ledger,
+    kinds, ledger,
     outbox::{self, Fact, What},
-    queue::{self, Cancel},
+    queue::{self, Cancel, Pause},
     spec::Spec,
 };
 
@@ -135,4 +135,30 @@ pub async fn cancel(pool: &PgPool, id: Uuid, by: &str, why: &str) -> Result<Canc
         queue::tell_cancel(pool).await;
     }
     Ok(cancelled)
+}
+
+/// What asking for a pause came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Paused {
+    /// The queue's answer.
+    Asked(Pause),
+    /// It runs, and its kind cannot go on where it was.
+    Cannot {
+        /// The kind's name.
+        kind: String,
+    },
+}
+
+/// Pauses a run in the name of `by`. One that does not run is not started until it is resumed; one that runs ends its
+/// step and is given back, unless its kind would have to begin anew.
+///
+/// # Errors
+/// The database's; nothing is paused then.
+pub async fn pause(pool: &PgPool, id: Uuid, by: &str, why: &str) -> Result<Paused, sqlx::Error> {
+    let Some(run) = queue::find(pool, id).await? else { return Ok(Paused::Asked(Pause::Unknown)) };
+    let resumes = kinds::find(&run.kind).is_some_and(|kind| kind.resumes);
+    if run.is_running() && !resumes {
+        return Ok(Paused::Cannot { kind: run.kind });
+    }
+    queue::pause(pool, id, by, why).await.map(Paused::Asked)
 }

@@ -19,6 +19,11 @@ with wanted as materialized (
            caught_up, parent, chain, requested_by, created_at, spent, losses, token + 1, worker, started_at,
            clock_timestamp(), attempts, $3, $2
     from gone
+), forgotten as (
+    delete from sexton.progress
+    using wanted
+    where progress.run = wanted.id
+      and wanted.state <> 'running'
 ), asked as (
     update sexton.run
     set cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()),

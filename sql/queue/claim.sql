@@ -1,8 +1,9 @@
--- Claim up to $2 ready runs for worker $1, lowest rank first.
+-- Claim up to $2 ready runs that are not paused for worker $1, lowest rank first.
 with picked as materialized (
     select id
     from sexton.run
     where state = 'ready'
+      and pause_requested_at is null
     order by rank
     limit $2
     for update skip locked

@@ -1,5 +1,6 @@
--- Held: the runs that worker $1 holds, and who asked to cancel them.
-select id as run, token, job, kind, cancel_by
+-- Held: the runs that worker $1 holds, and who asked to cancel or to pause them.
+select id as run, token, job, kind, cancel_by,
+       case when pause_requested_at is not null then coalesce(pause_by, '') end as pause_by, pause_why
 from sexton.run
 where worker = $1
   and state = 'running'

@@ -1,12 +1,15 @@
 -- List up to $6 runs, newest first: of job $1, in state $2, of schedule $3, of chain $4, older than run $5; null asks for all.
 select runs.*, progress.done as progress_done, progress.total as progress_total, progress.unit as progress_unit,
-       progress.note as progress_note, progress.at as progress_at
+       progress.note as progress_note, progress.at as progress_at,
+       case when runs.state = 'running' then progress.rate end as progress_rate,
+       run.pause_requested_at, run.pause_by, run.pause_why
 from sexton.runs
 left join sexton.progress on progress.run = runs.id and progress.token = runs.token
-where ($1::text is null or job = $1)
-  and ($2::text is null or state = $2)
-  and ($3::text is null or schedule = $3)
-  and ($4::uuid is null or chain = $4)
-  and ($5::uuid is null or id < $5)
-order by id desc
+left join sexton.run on run.id = runs.id
+where ($1::text is null or runs.job = $1)
+  and ($2::text is null or runs.state = $2)
+  and ($3::text is null or runs.schedule = $3)
+  and ($4::uuid is null or runs.chain = $4)
+  and ($5::uuid is null or runs.id < $5)
+order by runs.id desc
 limit $6

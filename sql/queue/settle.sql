@@ -71,6 +71,8 @@ with given as materialized (
     delete from sexton.progress
     using mine
     where progress.run = mine.id
+      -- What is paused still shows how far it came.
+      and mine.goes <> 'given_back'
 )
 select given.run, given.token,
        case

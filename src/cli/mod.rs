@@ -6,6 +6,7 @@ pub mod check;
 mod database;
 pub mod exit;
 mod explain;
+mod far;
 pub mod next;
 mod reach;
 mod runs;
@@ -51,7 +52,7 @@ pub enum Command {
     Trigger(TriggerArgs),
     /// Run a job now, in this process; needs no daemon
     Once(OnceArgs),
-    /// See, cancel and retry runs
+    /// See, pause, cancel and retry runs
     #[command(subcommand)]
     Runs(runs::Command),
     /// Prepare databases

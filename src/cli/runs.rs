@@ -1,4 +1,4 @@
-//! `sexton runs`: see, cancel and retry runs.
+//! `sexton runs`: see, pause, cancel and retry runs.
 
 use std::io::Write;
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{AskError, Cli, exit, reach};
+use super::{AskError, Cli, exit, far, reach};
 use crate::{
-    queue::{self, Cancel, Filter, Retried, Run},
-    requests,
+    queue::{self, Cancel, Filter, Pause, Resume, Retried, Run},
+    requests::{self, Paused},
 };
 
 /// What to do with runs.
@@ -40,6 +40,19 @@ pub enum Command {
         /// Why, for the record
         #[arg(long, value_name = "TEXT", default_value = "cancelled at the command line")]
         why: String,
+    },
+    /// Have a run rest: a running one ends its step and goes on later, one that waits is not started
+    Pause {
+        /// The run's id
+        id: Uuid,
+        /// Why, for the record
+        #[arg(long, visible_alias = "reason", value_name = "TEXT", default_value = "paused at the command line")]
+        why: String,
+    },
+    /// Let a paused run go on where it was
+    Resume {
+        /// The run's id
+        id: Uuid,
     },
     /// Have a failed, cancelled or held run tried again
     Retry {
@@ -82,6 +95,35 @@ pub(super) async fn run(cli: &Cli, command: &Command, out: &mut dyn Write) -> Re
             }
             writeln!(out, "run {id}: {said}")?;
         }
+        Command::Pause { id, why } => {
+            let said = match requests::pause(&pool, *id, &who(), why).await? {
+                Paused::Asked(Pause::Kept) => "paused; it starts once it is resumed",
+                Paused::Asked(Pause::Asked) => "its worker was told to pause it after its step",
+                Paused::Asked(Pause::Already) => "it is paused already",
+                Paused::Asked(Pause::Over(state)) => {
+                    return Err(AskError::Said(format!("run {id} is {state}; there is nothing to pause")));
+                }
+                Paused::Asked(Pause::Unknown) => return Err(unknown(*id)),
+                Paused::Cannot { kind } => {
+                    return Err(AskError::Said(format!(
+                        "run {id} is running, and a `{kind}` cannot go on where it was; let it end, or cancel it"
+                    )));
+                }
+            };
+            if cli.json {
+                return shown(&pool, *id, out).await;
+            }
+            writeln!(out, "run {id}: {said}; `sexton runs resume {id}` lets it go on")?;
+        }
+        Command::Resume { id } => match queue::resume(&pool, *id, &who()).await? {
+            Resume::Resumed if cli.json => return shown(&pool, *id, out).await,
+            Resume::Resumed => writeln!(out, "run {id} goes on")?,
+            Resume::Unpaused => return Err(AskError::Said(format!("run {id} is not paused"))),
+            Resume::Over(state) => {
+                return Err(AskError::Said(format!("run {id} is {state}; there is nothing to resume")));
+            }
+            Resume::Unknown => return Err(unknown(*id)),
+        },
         Command::Retry { id } => match queue::retry(&pool, *id, &who()).await? {
             Retried::Ready if cli.json => return shown(&pool, *id, out).await,
             Retried::Ready => writeln!(out, "run {id} is ready again")?,
@@ -135,11 +177,8 @@ fn took(run: &Run) -> String {
 
 /// The few words that tell most about a run.
 fn what(run: &Run) -> String {
-    let text = run.why.clone().unwrap_or_else(|| match (run.progress_done, run.progress_total) {
-        (Some(done), Some(total)) => format!("{done} of {total} {}", run.progress_unit.as_deref().unwrap_or("")),
-        (Some(done), None) => format!("{done} {}", run.progress_unit.as_deref().unwrap_or("")),
-        _ => numbers(&run.report),
-    });
+    let text = run.why.clone().or_else(|| far::paused(run)).or_else(|| far::far(run));
+    let text = text.unwrap_or_else(|| numbers(&run.report));
     let line = text.lines().next().unwrap_or_default();
     line.chars().take(100).collect()
 }
@@ -174,8 +213,11 @@ fn show(run: &Run, out: &mut dyn Write) -> std::io::Result<()> {
     if let Some(at) = run.finished_at {
         writeln!(out, "finished   {} (took {})", at.format("%F %T UTC"), took(run))?;
     }
-    if run.progress_done.is_some() {
-        writeln!(out, "progress   {}", what(run))?;
+    if let (Some(how), Some(at)) = (far::paused(run), run.pause_requested_at) {
+        writeln!(out, "paused     since {}, {}", at.format("%F %T UTC"), how.trim_start_matches("paused "))?;
+    }
+    if let Some(far) = far::far(run) {
+        writeln!(out, "progress   {far}")?;
     }
     if let Some(why) = &run.why {
         writeln!(out, "why        {why}")?;

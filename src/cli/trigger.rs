@@ -11,7 +11,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{AskError, Cli, OnceArgs, TriggerArgs, exit, reach, runs::who};
+use super::{AskError, Cli, OnceArgs, TriggerArgs, exit, far, reach, runs::who};
 use crate::{
     queue::{self, Run},
     requests,
@@ -57,7 +57,7 @@ async fn found(pool: &PgPool, id: Uuid) -> Result<Run, AskError> {
 async fn wait(pool: &PgPool, id: Uuid) -> Result<Run, AskError> {
     // A bar is for eyes only; programs that read the output get none.
     let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos}/{len} {eta}") {
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_bar} {msg}") {
         bar.set_style(style);
     }
     loop {
@@ -70,7 +70,8 @@ async fn wait(pool: &PgPool, id: Uuid) -> Result<Run, AskError> {
             bar.set_length(u64::try_from(total).unwrap_or(0));
         }
         bar.set_position(u64::try_from(run.progress_done.unwrap_or(0)).unwrap_or(0));
-        bar.set_message(format!("{} {} {}", run.job, run.state, run.progress_note.as_deref().unwrap_or("")));
+        let how = far::paused(&run).or_else(|| far::far(&run)).unwrap_or_else(|| run.state.clone());
+        bar.set_message(format!("{}: {how}", run.job));
         bar.tick();
         tokio::time::sleep(LOOK).await;
     }
@@ -85,7 +86,7 @@ pub fn report(run: &Run, json: bool, out: &mut dyn Write) -> Result<(), AskError
         writeln!(out, "{}", serde_json::to_string_pretty(run)?)?;
         return Ok(());
     }
-    let why = run.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+    let why = run.why.clone().or_else(|| far::paused(run)).map(|why| format!(": {why}")).unwrap_or_default();
     writeln!(out, "run {} of {}: {}{why}", run.id, run.job, run.state)?;
     if let Some(help) = &run.help {
         writeln!(out, "  help: {help}")?;

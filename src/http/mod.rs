@@ -1,4 +1,4 @@
-//! The HTTP surface: trigger, look, cancel, and be watched.
+//! The HTTP surface: trigger, look, pause, cancel, and be watched.
 //!
 //! Everything under `/api/v1` wants the bearer token; `/healthz`, `/readyz` and `/metrics` do not.
 
@@ -55,6 +55,8 @@ pub fn router(surface: Surface) -> Router {
         .route("/runs", get(runs::list))
         .route("/runs/{id}", get(runs::show))
         .route("/runs/{id}/cancel", post(runs::cancel))
+        .route("/runs/{id}/pause", post(runs::pause))
+        .route("/runs/{id}/resume", post(runs::resume))
         .route_layer(middleware::from_fn_with_state(surface.clone(), auth::token));
     Router::new()
         .nest("/api/v1", api)

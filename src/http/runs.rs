@@ -1,4 +1,4 @@
-//! Looking at runs, and cancelling one.
+//! Looking at runs; cancelling, pausing and resuming one.
 
 use axum::{
     Json,
@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::{Surface, problem::Problem};
 use crate::{
-    queue::{self, Cancel, Filter, Run},
-    requests,
+    queue::{self, Cancel, Filter, Pause, Resume, Run},
+    requests::{self, Paused},
 };
 
 /// The most runs on one page.
@@ -76,8 +76,8 @@ pub(super) async fn show(State(surface): State<Surface>, Path(id): Path<String>)
     load(&surface, parse(&id)?).await.map(Json)
 }
 
-/// Why a run should end.
-#[derive(Debug, Default, Deserialize)]
+/// Why a run should end or rest.
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Reason {
     why: Option<String>,
@@ -90,29 +90,82 @@ pub(super) async fn cancel(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<impl IntoResponse, Problem> {
     let id = parse(&id)?;
-    let body = body.map_err(|rejection| Problem::body(&rejection))?;
-    let reason: Reason = if body.is_empty() {
-        Reason::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|error| {
-            Problem::bad_request(format!("the body is not what a cancel takes: {error}"))
-                .help(r#"send {"why": "…"} or nothing"#)
-        })?
-    };
-    let cancelled =
-        requests::cancel(&surface.pool, id, "api", reason.why.as_deref().unwrap_or("cancelled over the API"))
-            .await
-            .map_err(|error| Problem::database(&error))?;
+    let why = read(body, "a cancel")?;
+    let cancelled = requests::cancel(&surface.pool, id, "api", why.as_deref().unwrap_or("cancelled over the API"))
+        .await
+        .map_err(|error| Problem::database(&error))?;
     match cancelled {
         Cancel::Ended | Cancel::Asked => Ok((StatusCode::ACCEPTED, Json(load(&surface, id).await?))),
-        Cancel::Over(state) => Err(Problem::new(
-            StatusCode::CONFLICT,
-            "already-over",
-            "The run is over",
-            format!("run {id} is {state} and cannot be cancelled"),
-        )),
+        Cancel::Over(state) => Err(over(id, &state, "cancelled")),
         Cancel::Unknown => Err(no_run(id)),
     }
+}
+
+/// `POST /api/v1/runs/{id}/pause`: 202, since a running one ends its step first.
+pub(super) async fn pause(
+    State(surface): State<Surface>,
+    Path(id): Path<String>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<impl IntoResponse, Problem> {
+    let id = parse(&id)?;
+    let why = read(body, "a pause")?;
+    let paused = requests::pause(&surface.pool, id, "api", why.as_deref().unwrap_or("paused over the API"))
+        .await
+        .map_err(|error| Problem::database(&error))?;
+    match paused {
+        Paused::Asked(Pause::Kept | Pause::Asked | Pause::Already) => {
+            Ok((StatusCode::ACCEPTED, Json(load(&surface, id).await?)))
+        }
+        Paused::Asked(Pause::Over(state)) => Err(over(id, &state, "paused")),
+        Paused::Asked(Pause::Unknown) => Err(no_run(id)),
+        Paused::Cannot { kind } => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "cannot-pause",
+            "The run cannot be paused",
+            format!("run {id} is running, and a `{kind}` cannot go on where it was; let it end, or cancel it"),
+        )),
+    }
+}
+
+/// `POST /api/v1/runs/{id}/resume`: 202, since a worker takes it up a moment later.
+pub(super) async fn resume(
+    State(surface): State<Surface>,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse, Problem> {
+    let id = parse(&id)?;
+    match queue::resume(&surface.pool, id, "api").await.map_err(|error| Problem::database(&error))? {
+        Resume::Resumed => Ok((StatusCode::ACCEPTED, Json(load(&surface, id).await?))),
+        Resume::Unpaused => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "not-paused",
+            "The run is not paused",
+            format!("run {id} is not paused; there is nothing to resume"),
+        )),
+        Resume::Over(state) => Err(over(id, &state, "resumed")),
+        Resume::Unknown => Err(no_run(id)),
+    }
+}
+
+/// The reason in a body, which may be empty.
+fn read(body: Result<Bytes, BytesRejection>, what: &str) -> Result<Option<String>, Problem> {
+    let body = body.map_err(|rejection| Problem::body(&rejection))?;
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let reason: Reason = serde_json::from_slice(&body).map_err(|error| {
+        Problem::bad_request(format!("the body is not what {what} takes: {error}"))
+            .help(r#"send {"why": "…"} or nothing"#)
+    })?;
+    Ok(reason.why)
+}
+
+fn over(id: Uuid, state: &str, what: &str) -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "already-over",
+        "The run is over",
+        format!("run {id} is {state} and cannot be {what}"),
+    )
 }
 
 fn parse(id: &str) -> Result<Uuid, Problem> {

@@ -64,6 +64,7 @@ impl Kind for Archive {
     const NAME: &'static str = "archive";
     const ABOUT: &'static str = "Moves old rows of a data set to its archive";
     const ON_LOST: OnLost = OnLost::Retry;
+    const RESUMES: bool = true;
 
     fn uses(&self) -> Uses {
         Uses { targets: vec![self.target.clone()], vaults: Vec::new(), dataset: Some(self.dataset.clone()) }

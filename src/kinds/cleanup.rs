@@ -81,6 +81,7 @@ impl Kind for Cleanup {
     const NAME: &'static str = "cleanup";
     const ABOUT: &'static str = "Takes rows past their retention out of a data set";
     const ON_LOST: OnLost = OnLost::Retry;
+    const RESUMES: bool = true;
 
     fn uses(&self) -> Uses {
         Uses { targets: vec![self.target.clone()], vaults: Vec::new(), dataset: Some(self.dataset.clone()) }

@@ -46,6 +46,7 @@ impl Kind for Migrate {
     const NAME: &'static str = "migrate";
     const ABOUT: &'static str = "Brings the rows of a legacy table into a data set";
     const ON_LOST: OnLost = OnLost::Retry;
+    const RESUMES: bool = true;
 
     fn uses(&self) -> Uses {
         Uses { targets: vec![self.target.clone()], dataset: Some(self.dataset.clone()), ..Uses::default() }

@@ -61,6 +61,8 @@ pub trait Kind: DeserializeOwned + Send + Sized + 'static {
     const ABOUT: &'static str;
     /// What happens to a run whose worker was lost, unless the job says otherwise.
     const ON_LOST: OnLost;
+    /// Whether another attempt goes on where the one before it was, so that a running one can be paused.
+    const RESUMES: bool = false;
     /// Whether it starts child processes: then a `timeout` is required, and the lease outlives a failover.
     const CHILDREN: bool = false;
     /// What a job's `[params]` are to it.

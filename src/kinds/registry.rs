@@ -19,6 +19,8 @@ pub struct Entry {
     pub about: &'static str,
     /// What happens to a lost run, unless the job says otherwise.
     pub on_lost: OnLost,
+    /// Whether another attempt goes on where the one before it was.
+    pub resumes: bool,
     /// Whether it starts child processes.
     pub children: bool,
     /// What a job's `[params]` are to it.
@@ -96,6 +98,7 @@ pub const fn entry<K: Kind>() -> Entry {
         name: K::NAME,
         about: K::ABOUT,
         on_lost: K::ON_LOST,
+        resumes: K::RESUMES,
         children: K::CHILDREN,
         params: K::PARAMS,
         lease: K::LEASE,

@@ -54,6 +54,7 @@ impl Kind for Restore {
     const NAME: &'static str = "restore";
     const ABOUT: &'static str = "Brings archived rows of a data set back";
     const ON_LOST: OnLost = OnLost::Retry;
+    const RESUMES: bool = true;
 
     fn uses(&self) -> Uses {
         Uses { targets: vec![self.target.clone()], vaults: Vec::new(), dataset: Some(self.dataset.clone()) }

@@ -53,9 +53,13 @@ pub struct Held {
     pub kind: String,
     /// Who asked to cancel it, if anybody did.
     pub cancel_by: Option<String>,
+    /// Who asked to pause it, while it is paused.
+    pub pause_by: Option<String>,
+    /// Why they did.
+    pub pause_why: Option<String>,
 }
 
-/// What the worker holds, and what of it was asked to be cancelled.
+/// What the worker holds, and what of it was asked to be cancelled or paused.
 pub async fn held(database: impl PgExecutor<'_>, worker: Uuid) -> Result<Vec<Held>, sqlx::Error> {
     sqlx::query_as(include_str!("../../sql/queue/held.sql")).bind(worker).fetch_all(database).await
 }

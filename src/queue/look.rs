@@ -6,6 +6,8 @@ use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use crate::speed;
+
 /// A run, live or final, as the API and the command line show it.
 #[derive(Debug, Clone, PartialEq, Serialize, sqlx::FromRow)]
 pub struct Run {
@@ -75,12 +77,37 @@ pub struct Run {
     pub progress_note: Option<String>,
     /// When that was written down.
     pub progress_at: Option<DateTime<Utc>>,
+    /// Units a second, while it runs.
+    pub progress_rate: Option<f64>,
+    /// For how many seconds it will go on at that rate.
+    #[sqlx(default)]
+    pub progress_seconds_left: Option<f64>,
+    /// When it was paused, while it is.
+    pub pause_requested_at: Option<DateTime<Utc>>,
+    /// Who paused it.
+    pub pause_by: Option<String>,
+    /// Why they did.
+    pub pause_why: Option<String>,
 }
 
 impl Run {
     /// Whether it is over.
     pub fn is_over(&self) -> bool {
         self.finished_at.is_some()
+    }
+
+    /// Whether a worker has it.
+    pub fn is_running(&self) -> bool {
+        self.state == "running"
+    }
+
+    /// With how long it still takes.
+    fn with_forecast(mut self) -> Self {
+        if let (Some(done), Some(total), Some(rate)) = (self.progress_done, self.progress_total, self.progress_rate) {
+            let left = speed::left(done.unsigned_abs(), total.unsigned_abs(), rate);
+            self.progress_seconds_left = left.map(|left| left.as_secs_f64().round());
+        }
+        self
     }
 }
 
@@ -109,12 +136,14 @@ impl Default for Filter {
 
 /// One run.
 pub async fn find(pool: &PgPool, run: Uuid) -> Result<Option<Run>, sqlx::Error> {
-    sqlx::query_as(include_str!("../../sql/queue/find.sql")).bind(run).fetch_optional(pool).await
+    let found: Option<Run> =
+        sqlx::query_as(include_str!("../../sql/queue/find.sql")).bind(run).fetch_optional(pool).await?;
+    Ok(found.map(Run::with_forecast))
 }
 
 /// Runs, newest first.
 pub async fn list(pool: &PgPool, filter: &Filter) -> Result<Vec<Run>, sqlx::Error> {
-    sqlx::query_as(include_str!("../../sql/queue/list.sql"))
+    let found: Vec<Run> = sqlx::query_as(include_str!("../../sql/queue/list.sql"))
         .bind(&filter.job)
         .bind(&filter.state)
         .bind(&filter.schedule)
@@ -122,7 +151,8 @@ pub async fn list(pool: &PgPool, filter: &Filter) -> Result<Vec<Run>, sqlx::Erro
         .bind(filter.before)
         .bind(filter.limit)
         .fetch_all(pool)
-        .await
+        .await?;
+    Ok(found.into_iter().map(Run::with_forecast).collect())
 }
 
 /// How many runs are live in one state.
@@ -133,6 +163,7 @@ pub struct Depth {
     /// How many.
     pub runs: i64,
     /// For how many seconds the oldest of them has been due; negative when none is.
+    /// Paused runs do not count here.
     pub oldest: f64,
 }
 

@@ -17,12 +17,12 @@ pub use claim::{Claimed, Promoted, claim, promote};
 pub use enqueue::{EnqueueError, NewRun, enqueue, enqueue_all, enqueue_leased, is_live, lock_job, nudge};
 pub use lease::{Held, Neighbour, WorkerInfo, beat, bury, depart, held, neighbours, register, sweep};
 pub use look::{Depth, Filter, Run, depth, find, list};
-pub use people::{Cancel, Retried, cancel, cancel_in, retry, tell_cancel};
+pub use people::{Cancel, Pause, Resume, Retried, cancel, cancel_in, pause, resume, retry, tell_cancel};
 pub use progress::{Far, progress};
 pub use rescue::{Fate, Rescued, rescue};
 pub use settle::{Ending, Goes, Settled, SettledRow, Verdict, settle};
 
 /// The channel that wakes workers; see [`nudge`].
 pub const CHANNEL: &str = "sexton_run";
-/// What a notification says when a cancel was asked for.
+/// What a notification says when a cancel or a pause was asked for.
 pub const CANCEL: &str = "cancel";

@@ -1,4 +1,4 @@
-//! What a person may do to a run: cancel it, or have a dead one tried again.
+//! What a person may do to a run: cancel it, pause and resume it, or have a dead one tried again.
 
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -43,9 +43,72 @@ pub async fn cancel_in(connection: &mut PgConnection, run: Uuid, by: &str, why: 
     })
 }
 
-/// Tells workers to look for runs that are to be cancelled: a hint, after the commit.
+/// Tells workers to look for runs that are to be cancelled or paused: a hint, after the commit.
 pub async fn tell_cancel(pool: &PgPool) {
     tell(pool, CANCEL).await;
+}
+
+/// What a pause did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pause {
+    /// It does not run, and nobody starts it until it is resumed.
+    Kept,
+    /// It runs; its worker was told and gives it back after its step.
+    Asked,
+    /// It is paused already.
+    Already,
+    /// It was over already, in this state.
+    Over(String),
+    /// There is no such run.
+    Unknown,
+}
+
+/// Pauses a run: nobody claims it until it is resumed, and a worker that has it is asked to give it back.
+pub async fn pause(pool: &PgPool, run: Uuid, by: &str, why: &str) -> Result<Pause, sqlx::Error> {
+    let said: Option<String> = sqlx::query_scalar(include_str!("../../sql/queue/pause.sql"))
+        .bind(run)
+        .bind(by)
+        .bind(why)
+        .fetch_one(pool)
+        .await?;
+    Ok(match said.as_deref() {
+        None => Pause::Unknown,
+        Some("already") => Pause::Already,
+        Some("kept") => Pause::Kept,
+        Some("asked") => {
+            tell_cancel(pool).await;
+            Pause::Asked
+        }
+        Some(state) => Pause::Over(state.to_owned()),
+    })
+}
+
+/// What a resume did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resume {
+    /// It may be claimed again.
+    Resumed,
+    /// It was not paused.
+    Unpaused,
+    /// It was over already, in this state.
+    Over(String),
+    /// There is no such run.
+    Unknown,
+}
+
+/// Lets a paused run go on.
+pub async fn resume(pool: &PgPool, run: Uuid, by: &str) -> Result<Resume, sqlx::Error> {
+    let said: Option<String> =
+        sqlx::query_scalar(include_str!("../../sql/queue/resume.sql")).bind(run).bind(by).fetch_one(pool).await?;
+    Ok(match said.as_deref() {
+        None => Resume::Unknown,
+        Some("resumed") => {
+            nudge(pool).await;
+            Resume::Resumed
+        }
+        Some("unpaused") => Resume::Unpaused,
+        Some(state) => Resume::Over(state.to_owned()),
+    })
 }
 
 /// What a retry did.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::kinds::Progress;
 
 /// How far one attempt is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Far {
     /// The run.
     pub run: Uuid,
@@ -14,6 +14,8 @@ pub struct Far {
     pub token: i64,
     /// How far it is.
     pub progress: Progress,
+    /// Units a second, once known.
+    pub rate: Option<f64>,
 }
 
 /// Writes down how far attempts are; one that lost its run writes nothing.
@@ -26,6 +28,7 @@ pub async fn progress(pool: &PgPool, far: &[Far]) -> Result<(), sqlx::Error> {
         .bind(far.iter().map(|one| one.progress.total.map(count)).collect::<Vec<_>>())
         .bind(far.iter().map(|one| one.progress.unit.as_str()).collect::<Vec<_>>())
         .bind(far.iter().map(|one| one.progress.note.as_deref()).collect::<Vec<_>>())
+        .bind(far.iter().map(|one| one.rate).collect::<Vec<_>>())
         .execute(pool)
         .await?;
     Ok(())

@@ -73,7 +73,7 @@ pub enum Ending {
         /// What was being done.
         why: String,
     },
-    /// Interrupted, by shutdown: ready again at once; costs no attempt.
+    /// Interrupted, by shutdown or a pause: ready again at once; costs no attempt.
     GivenBack {
         /// What interrupted it.
         why: String,

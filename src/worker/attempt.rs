@@ -39,6 +39,8 @@ impl Attempt {
 pub(super) enum Stopped {
     /// A person asked.
     Cancelled { by: String },
+    /// A person asked for a pause: it goes on later where it is.
+    Paused { by: String, why: String },
     /// It took longer than its job allows.
     TimedOut(Span),
     /// The worker ends.

@@ -161,6 +161,7 @@ fn word(spec: &Spec, run: &Claimed, raw: Raw, stopped: Option<Stopped>, took: Du
             let why = format!("cancelled by {by}{last}");
             Ending::Cancelled { by, why }
         }
+        Some(Stopped::Paused { by, why }) => Ending::GivenBack { why: format!("paused by {by}: {why}{last}") },
         Some(Stopped::TimedOut(limit)) => {
             let failure = Failure::later(format!("it took longer than its timeout of {limit} and was stopped{last}"))
                 .help(format!("find out what it waits for, or raise `timeout` in jobs/{}.toml", run.job));

@@ -116,15 +116,22 @@ async fn beat(shared: &Shared, wire: &mut Wire, known: bool) -> Result<(bool, Ve
     .await
 }
 
-/// Acts on what the database says we hold: cancels, runs that were taken from us, and runs that we do not know of.
+/// Acts on what the database says we hold: cancels, pauses, runs that were taken from us, and runs that we do not know of.
 async fn compare(shared: &Shared, asked: &[Key], held: &[Held], acks: &mpsc::WeakUnboundedSender<Ack>) {
     let ours: HashSet<Key> = held.iter().map(|held| (held.run, held.token)).collect();
     for attempt in asked.iter().filter(|key| !ours.contains(key)).filter_map(|key| shared.active.get(key)) {
         attempt.stop.because(Stopped::LeaseLost);
     }
     for held in held {
-        if let (Some(by), Some(attempt)) = (&held.cancel_by, shared.active.get(&(held.run, held.token))) {
+        let Some(attempt) = shared.active.get(&(held.run, held.token)) else { continue };
+        if let Some(by) = &held.cancel_by {
             attempt.stop.because(Stopped::Cancelled { by: by.clone() });
+        }
+        // What cannot go on where it was is let finish; the pause holds for its next attempt.
+        if let Some(by) = held.pause_by.as_ref().filter(|_| (shared.kinds)(&held.kind).is_some_and(|kind| kind.resumes))
+        {
+            let why = held.pause_why.clone().unwrap_or_default();
+            attempt.stop.because(Stopped::Paused { by: by.clone(), why });
         }
     }
     let strangers: Vec<&Held> =

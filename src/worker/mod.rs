@@ -128,7 +128,7 @@ struct Shared {
     claiming: Mutex<()>,
     /// There may be something to claim.
     wake: Notify,
-    /// Somebody asked for a cancel, or a short lease was taken: beat now.
+    /// Somebody asked for a cancel or a pause, or a short lease was taken: beat now.
     poke: Notify,
 }
 

@@ -8,8 +8,8 @@ use sexton::{
     kinds::Progress,
     outcome::Report,
     queue::{
-        self, Cancel, Claimed, Ending, EnqueueError, Far, Fate, Filter, Goes, NewRun, Retried, Run, Settled,
-        SettledRow, Verdict, WorkerInfo,
+        self, Cancel, Claimed, Ending, EnqueueError, Far, Fate, Filter, Goes, NewRun, Pause, Resume, Retried, Run,
+        Settled, SettledRow, Verdict, WorkerInfo,
     },
     state::{Final, Live, OnLost},
 };
@@ -167,7 +167,7 @@ async fn a_stale_token_changes_nothing() {
     let before = find(pool, run).await;
     assert_eq!(settle(pool, run, old.token, done()).await.verdict, Verdict::Stale);
     let progress = Progress { done: 1, total: None, unit: "rows".to_owned(), note: None };
-    queue::progress(pool, &[Far { run, token: old.token, progress }]).await.unwrap();
+    queue::progress(pool, &[Far { run, token: old.token, progress, rate: None }]).await.unwrap();
     assert_eq!(find(pool, run).await, before);
     assert_eq!(settle(pool, run, new.token, done()).await.verdict, Verdict::Applied);
     assert_eq!(settle(pool, run, old.token, failed()).await.verdict, Verdict::Stale);
@@ -340,11 +340,68 @@ async fn progress_is_seen_while_it_runs() {
     let token = claim_one(pool, me).await.token;
     for done in [1, 2] {
         let progress = Progress { done, total: Some(9), unit: "rows".to_owned(), note: Some("t".to_owned()) };
-        queue::progress(pool, &[Far { run, token, progress }]).await.unwrap();
+        queue::progress(pool, &[Far { run, token, progress, rate: Some(2.0) }]).await.unwrap();
     }
     let seen = find(pool, run).await;
     assert_eq!(
         (seen.progress_done, seen.progress_total, seen.progress_unit.as_deref()),
         (Some(2), Some(9), Some("rows"))
     );
+    assert_eq!((seen.progress_rate, seen.progress_seconds_left), (Some(2.0), Some(4.0)), "7 rows at 2 a second");
+}
+
+#[tokio::test]
+async fn a_paused_run_is_claimed_by_nobody_until_it_is_resumed() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let me = worker(pool).await;
+    let run = enqueue(pool, spec("archive", "noop", json!({}))).await;
+    assert_eq!(queue::pause(pool, run, "eva", "month end").await.unwrap(), Pause::Kept);
+    assert_eq!(queue::pause(pool, run, "adam", "").await.unwrap(), Pause::Already);
+    let seen = find(pool, run).await;
+    assert_eq!((seen.pause_by.as_deref(), seen.pause_why.as_deref()), (Some("eva"), Some("month end")));
+    assert_eq!(queue::claim(pool, me, 9).await.unwrap().len(), 0);
+    assert_eq!(queue::depth(pool).await.unwrap()[0].oldest, -1.0, "it is not late, it rests");
+
+    assert_eq!(queue::resume(pool, run, "adam").await.unwrap(), Resume::Resumed);
+    assert_eq!(queue::resume(pool, run, "adam").await.unwrap(), Resume::Unpaused);
+    let token = claim_one(pool, me).await.token;
+    let seen = find(pool, run).await;
+    assert_eq!(seen.pause_requested_at, None);
+    let (by, why) = (&seen.attempts[0]["paused_by"], &seen.attempts[0]["resumed_by"]);
+    assert_eq!((by, why), (&json!("eva"), &json!("adam")), "the record keeps who did what");
+
+    // Running: its worker is told, and what it gives back rests, still showing how far it came.
+    let progress = Progress { done: 5, total: Some(9), unit: "rows".to_owned(), note: None };
+    queue::progress(pool, &[Far { run, token, progress, rate: Some(2.0) }]).await.unwrap();
+    assert_eq!(queue::pause(pool, run, "eva", "again").await.unwrap(), Pause::Asked);
+    assert_eq!(queue::held(pool, me).await.unwrap()[0].pause_by.as_deref(), Some("eva"));
+    settle(pool, run, token, Ending::GivenBack { why: "paused".to_owned() }).await;
+    let seen = find(pool, run).await;
+    assert_eq!((seen.state.as_str(), seen.spent, seen.progress_done, seen.progress_rate), ("ready", 0, Some(5), None));
+    assert_eq!(queue::claim(pool, me, 9).await.unwrap().len(), 0);
+
+    assert_eq!(queue::cancel(pool, run, "eva", "never mind").await.unwrap(), Cancel::Ended);
+    assert_eq!(queue::pause(pool, run, "eva", "").await.unwrap(), Pause::Over("cancelled".to_owned()));
+    assert_eq!(queue::resume(pool, run, "eva").await.unwrap(), Resume::Over("cancelled".to_owned()));
+    let left: i64 = sqlx::query_scalar("select count(*) from sexton.progress").fetch_one(pool).await.unwrap();
+    assert_eq!(left, 0, "nothing of it stays behind");
+    assert_eq!(queue::pause(pool, Uuid::nil(), "eva", "").await.unwrap(), Pause::Unknown);
+    assert_eq!(queue::resume(pool, Uuid::nil(), "eva").await.unwrap(), Resume::Unknown);
+}
+
+#[tokio::test]
+async fn a_paused_run_whose_worker_is_lost_still_rests() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let me = worker(pool).await;
+    let run = enqueue(pool, spec("archive", "noop", json!({}))).await;
+    claim_one(pool, me).await;
+    queue::pause(pool, run, "eva", "").await.unwrap();
+    silence(pool, me).await;
+    assert_eq!(rescue(pool, 3600).await.len(), 1);
+    let other = worker(pool).await;
+    assert_eq!(queue::claim(pool, other, 9).await.unwrap().len(), 0);
+    queue::resume(pool, run, "eva").await.unwrap();
+    assert_eq!(claim_one(pool, other).await.id, run);
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use sexton::{
     db::{self, Login},
     kinds::Progress,
-    queue::{self, Cancel, Ending, Goes, NewRun, WorkerInfo},
+    queue::{self, Cancel, Ending, Goes, NewRun, Pause, Resume, WorkerInfo},
     secret::Secret,
     span::Span,
     spec::Spec,
@@ -145,6 +145,48 @@ async fn a_cancel_reaches_a_running_kind_at_once() {
         assert_eq!(seen.why.as_deref(), Some("enough"));
     }
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    working.drain().await;
+}
+
+#[tokio::test]
+async fn a_pause_frees_the_slot_between_two_steps_and_a_resume_goes_on_there() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    // The heart is too slow to be the one that tells.
+    let working = work(pool, Options { beat: Duration::from_secs(15), slots: 1, ..quick() });
+    let mut long = spec("long", "steps", json!({ "steps": 100 }));
+    // Shorter than the work and the pause together: what is paused does not count.
+    long.timeout = Some(Span(Duration::from_secs(20)));
+    let run = enqueue(pool, long).await;
+    eventually("some steps", async || (effects(run) > 3).then_some(())).await;
+    assert_eq!(queue::pause(pool, run, "eva", "month end").await.unwrap(), Pause::Asked);
+    let seen = in_state(pool, run, "ready").await;
+    let taken = effects(run);
+    assert!(taken < 100, "it stopped between");
+    assert_eq!((seen.spent, seen.attempts[0]["outcome"].as_str()), (0, Some("given_back")));
+    assert_eq!(seen.attempts[0]["why"], "paused by eva: month end");
+
+    // The only slot is free for others.
+    let other = enqueue(pool, spec("other", "noop", json!({}))).await;
+    assert_eq!(over(pool, other).await.state, "done");
+    assert_eq!(effects(run), taken, "nothing moved meanwhile");
+
+    assert_eq!(queue::resume(pool, run, "eva").await.unwrap(), Resume::Resumed);
+    let seen = over(pool, run).await;
+    assert_eq!((seen.state.as_str(), seen.spent, effects(run)), ("done", 1, 100), "no step twice: {seen:?}");
+    working.drain().await;
+}
+
+#[tokio::test]
+async fn what_cannot_go_on_where_it_was_is_let_finish() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let working = work(pool, quick());
+    let run = enqueue(pool, spec("slow", "slow", json!({ "millis": 1_500 }))).await;
+    in_state(pool, run, "running").await;
+    assert_eq!(queue::pause(pool, run, "eva", "").await.unwrap(), Pause::Asked);
+    let seen = over(pool, run).await;
+    assert_eq!((seen.state.as_str(), seen.spent, effects(run)), ("done", 1, 1));
     working.drain().await;
 }
 

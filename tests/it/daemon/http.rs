@@ -156,6 +156,50 @@ async fn a_cancel_ends_the_child_and_says_who_asked() {
 }
 
 #[tokio::test]
+async fn a_run_is_paused_and_resumed_over_the_api_and_at_the_command_line() {
+    let (queue, target) = (Database::new().await, Database::empty().await);
+    let site = with_http(&queue, &target);
+    site.job("long", "timeout = \"1m\"\n[exec]\nargv = [\"sleep\", \"30\"]\n");
+    let daemon = site.daemon(&["run"]).await;
+    let api = Api::of(&daemon).await;
+    let id = |run: &Value| run["id"].as_str().unwrap().to_owned();
+
+    // A child cannot go on where it was.
+    let run: Value = api.ask(Method::POST, "/api/v1/jobs/long/runs", None).await.json().await.unwrap();
+    run_when(queue.pool(), "long", "runs", |run| run.state == "running").await;
+    let path = format!("/api/v1/runs/{}/pause", id(&run));
+    let problem = api.problem(api.ask(Method::POST, &path, None).await, StatusCode::CONFLICT).await;
+    assert!(problem["detail"].as_str().unwrap().contains("`exec` cannot go on where it was"), "{problem}");
+    let refused = site.sexton(&["runs", "pause", &id(&run)]).await;
+    assert!(refused.status.code() == Some(1) && refused.stderr.contains("cannot go on where it was"), "{refused:?}");
+    site.sexton(&["runs", "cancel", &id(&run)]).await;
+
+    // One that does not run can rest, whatever its kind.
+    sqlx::query("insert into sexton.run (id, job, kind, state, due_at, rank, spec, lease, most_attempts, on_lost, chain, requested_by) \
+                 select gen_random_uuid(), 'later', 'exec', 'waiting', now() + interval '1 day', now(), '{}', '1 min', 1, 'retry', gen_random_uuid(), 'a test'")
+        .execute(queue.pool())
+        .await
+        .unwrap();
+    let run = run_when(queue.pool(), "later", "waits", |run| run.state == "waiting").await;
+    let path = |what: &str| format!("/api/v1/runs/{}/{what}", run.id);
+    let response = api.ask(Method::POST, &path("pause"), Some(json!({"why": "a test"}))).await;
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
+    let paused: Value = response.json().await.unwrap();
+    assert_eq!((&paused["pause_by"], &paused["pause_why"]), (&json!("api"), &json!("a test")));
+    let shown = site.sexton(&["runs", "show", &run.id.to_string()]).await.stdout;
+    assert!(shown.contains("paused     since ") && shown.contains("by api: a test"), "{shown}");
+    assert_eq!(api.ask(Method::POST, &path("resume"), None).await.status(), StatusCode::ACCEPTED);
+    api.problem(api.ask(Method::POST, &path("resume"), None).await, StatusCode::CONFLICT).await;
+    let paused = site.sexton(&["runs", "pause", &run.id.to_string(), "--reason", "month end"]).await;
+    assert!(paused.status.code() == Some(0) && paused.stdout.contains("starts once it is resumed"), "{paused:?}");
+    let list = site.sexton(&["runs", "list"]).await.stdout;
+    assert!(list.contains("at the command line: month end"), "{list}");
+    let resumed = site.sexton(&["runs", "resume", &run.id.to_string()]).await;
+    assert!(resumed.status.code() == Some(0) && resumed.stdout.contains("goes on"), "{resumed:?}");
+    daemon.terminate().await;
+}
+
+#[tokio::test]
 async fn readiness_and_metrics_tell_the_truth() {
     let mut cluster = own_cluster(false).await;
     let (url, _) = cluster.database("queue").await;

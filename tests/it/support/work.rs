@@ -144,6 +144,7 @@ fn find(name: &str) -> Option<&'static Entry> {
         kinds::entry::<Flaky>(),
         kinds::entry::<Spawns>(),
         kinds::entry::<Says>(),
+        kinds::entry::<Steps>(),
     ];
     ALL.iter().find(|entry| entry.name == name)
 }
@@ -246,6 +247,31 @@ kind!(Says, "says", |it, ctx| match it {
     }
     Says::SnoozedOnceMillis(_) => Ok(Outcome::Done(Report::new())),
 });
+
+/// Takes steps of 20 ms, and goes on where the attempt before it was.
+#[derive(Deserialize)]
+pub struct Steps {
+    steps: usize,
+}
+
+impl Kind for Steps {
+    const NAME: &'static str = "steps";
+    const ABOUT: &'static str = "steps";
+    const ON_LOST: OnLost = OnLost::Retry;
+    const RESUMES: bool = true;
+    fn uses(&self) -> Uses {
+        Uses::default()
+    }
+    async fn run(self, ctx: Ctx) -> Result<Outcome, Broken> {
+        while effects(ctx.run.id) < self.steps {
+            ctx.go_on()?;
+            effect(&ctx);
+            ctx.progress(effects(ctx.run.id) as u64, Some(self.steps as u64), "steps", None);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(Outcome::Done(Report::new()))
+    }
+}
 
 const PROCESS: &str = "SEXTON_TEST_WORKER";
 
