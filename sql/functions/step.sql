@@ -6,6 +6,8 @@
 -- move_keys).
 create or replace function sexton.step(definition jsonb, "order" jsonb, cutoff timestamptz, after text[], batch bigint) returns jsonb
 language plpgsql
+-- Rows are found by their keys whatever the planner thinks of the table's size, without spilling and without compiling.
+set enable_seqscan = off set work_mem = '64MB' set jit = off
 -- Keys and ages travel as text, so they must be spelled the same way whoever calls.
 set timezone = 'UTC' set datestyle = 'ISO, YMD' set intervalstyle = 'postgres' set extra_float_digits = 1 set bytea_output = 'hex'
 as $function$
