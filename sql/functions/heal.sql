@@ -16,5 +16,11 @@ begin
         execute change;
     end loop;
     return changes;
+exception when object_in_use then
+    raise exception using errcode = 'SX001',
+        message = format('the archive of `%s` must change first, and cannot while the query that calls this function reads it: %s',
+            definition ->> 'table', sqlerrm),
+        hint = format('run this once, and then your query again: select sexton.heal(definition) from sexton.dataset where definition ->> ''table'' = %L;',
+            definition ->> 'table');
 end
 $function$;

@@ -3,6 +3,8 @@
 create or replace function sexton.restore_step(definition jsonb, names text[]) returns jsonb
 language plpgsql
 set timezone = 'UTC' set datestyle = 'ISO, YMD' set intervalstyle = 'postgres' set extra_float_digits = 1 set bytea_output = 'hex'
+-- A step knows its rows by their keys. Thousands of them make the planner read the whole table instead, at every step.
+set enable_seqscan = off set jit = off
 as $function$
 declare
     shape constant jsonb := sexton.locked_shape(definition);

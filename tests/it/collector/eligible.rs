@@ -1,5 +1,7 @@
 //! Archive and cleanup take every row that they should, say so exactly, and nothing else.
 
+use crate::support::eventually;
+
 use super::*;
 
 const OLD: &str = "processed_at < now() - interval '365 days'";
@@ -227,4 +229,24 @@ async fn the_statistics_are_what_anybody_counts() {
     assert!(empty.iter().all(|row| row.0.is_some()), "{empty:?}");
     let zero = "select count(*) from public.get_archive_statistics() where archive_percentage = 0";
     assert_eq!(collector.count(zero).await, 2);
+}
+
+#[tokio::test]
+async fn children_are_found_by_their_index_however_many_rows_a_step_has() {
+    let collector = Collector::installed(Version::V14, 1_500).await;
+    let scans = "select coalesce(sum(seq_scan), 0)::bigint from pg_stat_user_tables
+        where relname in ('retry_attempts', 'order_items', 'exception_status_changes')";
+    let mut psql = collector.psql().await;
+    sqlx::query("select public.archive_old_exceptions(2000, 1000, false)").execute(&mut psql).await.unwrap();
+    sqlx::query("select pg_stat_reset()").execute(&mut psql).await.unwrap();
+    sqlx::query("select public.archive_old_exceptions(365, 1000, false)").execute(&mut psql).await.unwrap();
+    psql.close().await.unwrap();
+    // The counts of a session are there once it is gone.
+    eventually("the session's counts", || async {
+        let deleted =
+            "select coalesce(sum(n_tup_del), 0)::bigint from pg_stat_user_tables where relname = 'retry_attempts'";
+        (collector.count(deleted).await > 500).then_some(())
+    })
+    .await;
+    assert_eq!(collector.count(scans).await, 0);
 }

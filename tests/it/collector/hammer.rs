@@ -112,6 +112,21 @@ async fn write(url: String, share: i64, over: Arc<AtomicBool>) -> (Book, usize) 
     (book, committed)
 }
 
+/// Somebody at psql who archives some rows and brings rows back, again and again; gives how many came back.
+async fn call(url: String, over: Arc<AtomicBool>) -> i64 {
+    let mut psql = PgConnection::connect(&url).await.expect("a session");
+    // The first call makes the archive match, which it cannot while its own query reads it.
+    sqlx::query("select public.archive_old_exceptions(1100, 10, false)").execute(&mut psql).await.expect("an archive");
+    let mut back = 0;
+    while !over.load(Ordering::Relaxed) {
+        let restore = "select coalesce(sum(restored_exceptions), 0) from public.restore_archived_exceptions(array(
+            select transaction_id from public.interface_exceptions_archive order by random() limit 5))";
+        back += sqlx::query_scalar::<_, i64>(restore).fetch_one(&mut psql).await.expect("a restore");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    back
+}
+
 #[track_caller]
 fn assert_book(is: &Book, expected: &Book) {
     let wrong: Vec<_> = expected
@@ -132,13 +147,15 @@ async fn what_writers_commit_is_there_whole_whenever_the_daemon_is_killed() {
     let site = site(&queue.url(), &collector.database.url(), "");
     site.write("jobs/datasets/interface_exceptions.toml", crate::daemon::DATASET);
     let head = "timeout = \"5m\"\nretry = { attempts = 1 }";
-    let keys = "target = \"collector\"\ndataset = \"interface_exceptions\"\ndry_run = false\nbatch = { rows = 4, target = \"10ms\" }";
+    let keys = "target = \"collector\"\ndataset = \"interface_exceptions\"\ndry_run = false\nbatch = { rows = 10, target = \"100ms\" }";
     site.job("archive", &format!("{head}\n[archive]\n{keys}\nolder_than = \"365d\"\n"));
     site.job("clean", &format!("{head}\n[cleanup]\n{keys}\nresolved_for = \"90d\"\ndisposal = \"archive\"\n"));
     let installed = site.sexton(&["db", "install", "--target", "collector"]).await;
     assert!(installed.status.success(), "{installed:?}");
 
     let over = Arc::new(AtomicBool::new(false));
+    let done = Arc::new(AtomicBool::new(false));
+    let people = tokio::spawn(call(collector.database.url(), done.clone()));
     let writers = [0, 1].map(|share| tokio::spawn(write(collector.database.url(), share, over.clone())));
     let mut dice = Dice(7);
     let steps = "select coalesce(sum((counts ->> 'steps')::bigint), 0)::bigint from sexton.step";
@@ -149,6 +166,9 @@ async fn what_writers_commit_is_there_whole_whenever_the_daemon_is_killed() {
         tokio::time::sleep(Duration::from_millis(dice.below(150).unsigned_abs())).await;
         daemon.kill_9().await;
     }
+    done.store(true, Ordering::Relaxed);
+    let back = people.await.expect("no panic");
+    assert!(back > 20, "only {back} rows came back");
     for job in ["archive", "clean"] {
         let ended = site.sexton(&["once", job]).await;
         assert!(ended.status.success(), "{ended:?}");

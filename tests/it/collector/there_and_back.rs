@@ -120,3 +120,17 @@ async fn what_the_replaced_functions_left_in_both_places_stops_nothing() {
     let said: Said = collector.one(&restore(rest)).await;
     assert_eq!((i64::from(said.0), said.2), (lossy + due - 20, Vec::new()));
 }
+
+#[tokio::test]
+async fn an_archive_that_must_change_while_the_call_reads_it_says_what_to_run() {
+    let collector = Collector::with_upstream(Version::V14, 200).await;
+    collector.run("select public.archive_old_exceptions(700, 1000, false)").await;
+    collector.install().await;
+    let archived = collector.count("select count(*) from public.interface_exceptions_archive").await;
+    let (_, said, help) = collector.refused(&restore(ARCHIVED)).await;
+    assert!(said.contains("while the query that calls this function reads it"), "{said}");
+    let (_, statement) = help.split_once(": ").expect("a statement");
+    collector.run(statement).await;
+    let said: Said = collector.one(&restore(ARCHIVED)).await;
+    assert_eq!((i64::from(said.0), said.2), (archived, Vec::new()));
+}
