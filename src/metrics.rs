@@ -32,6 +32,13 @@ pub const PLANNED: &str = "sexton_planner_last_tick_timestamp_seconds";
 pub const ALERTS: &str = "sexton_alerts_total";
 /// When a job last succeeded, in seconds since 1970, by `job`.
 pub const LAST_SUCCESS: &str = "sexton_job_last_success_timestamp_seconds";
+/// Rows of data sets by what became of them, by `job`, `kind` and `outcome`: `archived`, `deleted`, `restored`, `migrated`,
+/// and why others stayed.
+pub const ROWS: &str = "sexton_data_rows_total";
+/// Parent rows of a data set when a run last counted them, by `target`, `dataset` and `side` (`main`, `archive`).
+pub const DATA_ROWS: &str = "sexton_data_rows";
+/// Bytes of all tables of a data set with their indexes, likewise.
+pub const DATA_BYTES: &str = "sexton_data_bytes";
 /// 1 while the files on disk are the ones in use, 0 while they are broken or differ.
 pub const FILES_GOOD: &str = "sexton_config_last_reload_successful";
 /// Always 1, with the `version` as label.
@@ -72,6 +79,9 @@ fn describe() {
     describe_gauge!(PLANNED, "When every schedule was last looked at without an error, in seconds since 1970");
     describe_counter!(ALERTS, "Messages handed to channels");
     describe_gauge!(LAST_SUCCESS, "When a job last succeeded, in seconds since 1970");
+    describe_counter!(ROWS, "Rows of data sets by what became of them");
+    describe_gauge!(DATA_ROWS, "Parent rows of a data set when a run last counted them");
+    describe_gauge!(DATA_BYTES, "Bytes of a data set's tables when a run last counted its rows");
     describe_gauge!(FILES_GOOD, "1 while the files on disk are good and in use");
     describe_gauge!(BUILD, "The version of this binary");
     metrics::gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);

@@ -2,7 +2,8 @@
 create or replace function sexton.totals(definition jsonb, "order" jsonb, cutoff timestamptz) returns jsonb
 language plpgsql stable as $function$
 declare
-    script constant jsonb := sexton.script(definition, sexton.checked_shape(definition), "order");
+    shape constant jsonb := sexton.checked_shape(definition);
+    script constant jsonb := sexton.script(definition, shape, "order");
     eligible bigint;
     held bigint;
     critical bigint;
@@ -13,6 +14,8 @@ begin
     execute script ->> 'totals' into eligible, held, critical, open using cutoff;
     execute script ->> 'sizes' into main, archive;
     return jsonb_build_object('eligible', eligible, 'kept_held', held, 'kept_critical', critical, 'kept_open', open,
-        'sizes', jsonb_build_object('main', main, 'archive', archive));
+        'sizes', jsonb_build_object('main', main, 'archive', archive,
+            'main_bytes', (select sum(sexton.bytes(n -> 'oid')) from jsonb_array_elements(shape -> 'nodes') n),
+            'archive_bytes', (select sum(sexton.bytes(n #> '{archive,oid}')) from jsonb_array_elements(shape -> 'nodes') n)));
 end
 $function$;

@@ -119,6 +119,12 @@ pub struct Sizes {
     pub main: u64,
     /// In the archive.
     pub archive: u64,
+    /// Bytes of all tables with their indexes, in main.
+    #[serde(default)]
+    pub main_bytes: u64,
+    /// Likewise, in the archive.
+    #[serde(default)]
+    pub archive_bytes: u64,
 }
 
 /// How a run ended.

@@ -25,6 +25,7 @@ const ENGINE: &[&str] = &[
     include_str!("../../sql/functions/heal.sql"),
     include_str!("../../sql/functions/locked_shape.sql"),
     include_str!("../../sql/functions/script.sql"),
+    include_str!("../../sql/functions/bytes.sql"),
     include_str!("../../sql/functions/totals.sql"),
     include_str!("../../sql/functions/preview.sql"),
     include_str!("../../sql/functions/explain.sql"),

@@ -6,6 +6,7 @@
 mod archive;
 mod backup;
 mod cleanup;
+mod counted;
 mod ctx;
 mod exec;
 mod http;

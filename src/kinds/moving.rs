@@ -223,9 +223,12 @@ impl Moving<'_> {
         report.set("rows_kept_open", found.kept_open);
         report.set("main_rows_before", found.sizes.main);
         report.set("archive_rows_before", found.sizes.archive);
+        report.set("archive_bytes_before", found.sizes.archive_bytes);
         if after != Sizes::default() {
             report.set("main_rows_after", after.main);
             report.set("archive_rows_after", after.archive);
+            report.set("main_bytes_after", after.main_bytes);
+            report.set("archive_bytes_after", after.archive_bytes);
         }
         report
     }

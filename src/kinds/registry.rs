@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use super::{ALL, Broken, Ctx, Kind, Planned};
+use super::{ALL, Broken, Ctx, Kind, Planned, counted};
 use crate::{
     outcome::{Failure, Outcome},
     span::Span,
@@ -109,11 +109,17 @@ pub const fn entry<K: Kind>() -> Entry {
         plan: |table| Ok(serde_json::from_value::<K>(table)?.plan()),
         start: |table, ctx| {
             Box::pin(async move {
+                let carried = table.clone();
                 let kind: K = serde_json::from_value(table).map_err(|error| {
                     Failure::never(format!("the run's [{}] table cannot be read: {error}", K::NAME))
                         .help("correct the job's file and trigger a new run; this one keeps the table it was made with")
                 })?;
-                kind.run(ctx).await
+                let job = ctx.run.job.clone();
+                let ended = kind.run(ctx).await;
+                if let Ok(Outcome::Done(report)) = &ended {
+                    counted::count(&job, K::NAME, &carried, report);
+                }
+                ended
             })
         },
     }

@@ -63,8 +63,15 @@ async fn a_dry_run_is_the_default_predicts_exactly_and_changes_nothing() {
 
         let real = done(archive(site.ctx(), &format!("{table}\ndry_run = false\nbatch = {{ rows = 25 }}")).await);
         for (name, value) in dry.entries() {
-            let about_the_dry_run =
-                ["dry_run", "main_rows_after", "archive_rows_after", "rows_eligible", "archive_changes"];
+            let about_the_dry_run = [
+                "dry_run",
+                "main_rows_after",
+                "main_bytes_after",
+                "archive_rows_after",
+                "archive_bytes_after",
+                "rows_eligible",
+                "archive_changes",
+            ];
             if !about_the_dry_run.contains(&name) {
                 assert_eq!(real.get(name), Some(value), "{name} of {table}");
             }
