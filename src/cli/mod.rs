@@ -3,6 +3,7 @@
 //! What needs the whole daemon (`run`, `once`, `demo`) is only parsed here and done by `daemon`.
 
 pub mod check;
+mod data;
 mod database;
 pub mod exit;
 mod explain;
@@ -55,6 +56,9 @@ pub enum Command {
     /// See, pause, cancel and retry runs
     #[command(subcommand)]
     Runs(runs::Command),
+    /// See how much of a data set is where, and hold rows of it
+    #[command(subcommand)]
+    Data(data::Command),
     /// Prepare databases
     #[command(subcommand)]
     Db(database::Command),
@@ -120,6 +124,7 @@ pub async fn ask(cli: &Cli, out: &mut dyn Write) -> Result<u8, AskError> {
         Command::Explain(args) => explain::run(cli, args, out).await,
         Command::Trigger(args) => trigger::run(cli, args, out).await,
         Command::Runs(command) => runs::run(cli, command, out).await,
+        Command::Data(command) => data::run(cli, command, out).await,
         Command::Db(command) => database::run(cli, command, out).await,
         Command::Run | Command::Once(_) | Command::Demo(_) => {
             Err(AskError::Said("this command is the daemon's".to_owned()))

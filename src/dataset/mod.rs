@@ -9,6 +9,7 @@ mod error;
 mod explain;
 mod fence;
 mod functions;
+mod holds;
 mod install;
 mod log;
 mod migration;
@@ -24,6 +25,7 @@ pub use definition::{ArchiveAt, Children, Definition, DefinitionProblem, Log, Ma
 pub use error::Error;
 pub use explain::{Explained, Table, explain};
 pub use fence::{Counts, Cursor, End, Fence, Sizes, State, Stuck, Totals};
+pub use holds::{Hold, Statistics, Survey, TableSize, hold, holds, release, survey};
 pub use install::{Installed, Known, VERSION, Wanted, install};
 pub use log::{LogLine, Operation};
 pub use migration::{Migrating, Migration, MigrationLine, Migrator, Sample, find_source, log_migration};

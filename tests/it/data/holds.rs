@@ -62,3 +62,34 @@ async fn a_row_whose_place_in_the_archive_is_taken_stays_whole_and_is_told() {
     let after = site.main_rows().await;
     assert_eq!(after["interface_exceptions"].len(), before["interface_exceptions"].len() - 1);
 }
+
+#[tokio::test]
+async fn holds_are_made_listed_and_released_by_name() {
+    let site = Site::new(50).await;
+    let definition = serde_json::from_value(site.definition.clone()).expect("a definition");
+    let names = ["TX-1".to_owned(), "TX-2".to_owned()];
+    dataset::hold(site.pool(), &definition, &names, "case 17", None).await.expect("held");
+    dataset::hold(site.pool(), &definition, &names[..1], "case 18", None).await.expect("held for another reason");
+    let held = dataset::holds(site.pool(), &definition).await.expect("the list");
+    let told: Vec<_> = held.iter().map(|hold| (hold.name.as_str(), hold.reason.as_str())).collect();
+    assert_eq!(told, [("TX-2", "case 17"), ("TX-1", "case 18")]);
+    assert_eq!(dataset::release(site.pool(), &definition, &names).await.expect("released"), 2);
+    assert_eq!(dataset::holds(site.pool(), &definition).await.expect("the list"), []);
+}
+
+#[tokio::test]
+async fn a_survey_counts_what_is_where_for_any_data_set() {
+    let site = Site::new(300).await;
+    let definition = serde_json::from_value(site.definition.clone()).expect("a definition");
+    let report = done(archive(site.ctx(), REAL).await);
+    let survey = dataset::survey(site.pool(), &definition).await.expect("a survey");
+    let exceptions = &survey.tables[0];
+    assert_eq!(
+        (exceptions.label.as_str(), exceptions.archive),
+        ("interface_exceptions", number(&report, "rows_archived"))
+    );
+    assert_eq!(exceptions.main + exceptions.archive, 300);
+    assert_eq!(survey.tables.len(), 4);
+    let critical = site.count("select count(*) from interface_exceptions where severity = 'CRITICAL'").await;
+    assert_eq!(survey.statistics.critical, critical);
+}
