@@ -10,8 +10,6 @@ language plpgsql
 set enable_seqscan = off set work_mem = '64MB' set jit = off
 -- Keys and ages travel as text, so they must be spelled the same way whoever calls.
 set timezone = 'UTC' set datestyle = 'ISO, YMD' set intervalstyle = 'postgres' set extra_float_digits = 1 set bytea_output = 'hex'
--- A step knows its rows by their keys. Thousands of them make the planner read the whole table instead, at every step.
-set enable_seqscan = off set jit = off
 as $function$
 declare
     shape constant jsonb := sexton.locked_shape(definition);
