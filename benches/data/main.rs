@@ -65,8 +65,8 @@ async fn speed(site: &Site, rows: u64) {
     let as_shipped = parties::row_by_row(site, Call::AsShipped).await;
 
     println!(
-        "\n{:<34} {:>9} {:>8} {:>7} {:>14} {:>9} {:>9}",
-        "", "rows", "s", "rows/s", "longest tx, ms", "WAL MB", "sexton is"
+        "\n{:<34} {:>9} {:>8} {:>7} {:>6} {:>14} {:>9} {:>9}",
+        "", "rows", "s", "rows/s", "cpu s", "longest tx, ms", "WAL MB", "sexton is"
     );
     let parties = [
         ("sexton once", Some(&sexton)),
@@ -80,10 +80,11 @@ async fn speed(site: &Site, rows: u64) {
             continue;
         };
         println!(
-            "{name:<34} {:>9} {:>8.1} {:>7.0} {:>14} {:>9} {:>8.2}x",
+            "{name:<34} {:>9} {:>8.1} {:>7.0} {:>6.1} {:>14} {:>9} {:>8.2}x",
             moved.rows,
             moved.took.as_secs_f64(),
             moved.rate(),
+            moved.cpu,
             moved.seen.longest_writing.as_millis(),
             moved.wal >> 20,
             sexton.rate() / moved.rate(),

@@ -16,6 +16,8 @@ pub struct Moved {
     /// Parent rows.
     pub rows: u64,
     pub took: Duration,
+    /// Seconds of processor in the server.
+    pub cpu: f64,
     pub seen: Seen,
     /// Bytes of write-ahead log.
     pub wal: u64,
@@ -36,20 +38,23 @@ impl Moved {
 pub async fn by_hand(site: &Site, rows: u64) -> Moved {
     const COPY: &str = "by_hand";
     site.copy(COPY).await;
+    let cpu = site.cpu(COPY).await;
     let mut party = site.connect(COPY).await;
     let watch = Watch::start(site, COPY).await;
     let (begun, wal) = (Instant::now(), position(&mut party).await);
     run(&mut party, include_str!("one_statement.sql")).await;
     let took = begun.elapsed();
-    let moved = Moved {
+    let mut moved = Moved {
         rows,
         took,
+        cpu: 0.0,
         seen: watch.end().await,
         wal: position(&mut party).await - wal,
         memory: 0,
         report: Value::Null,
     };
     party.close().await.unwrap();
+    moved.cpu = site.cpu(COPY).await - cpu;
     finish(site, COPY, rows).await;
     moved
 }
@@ -58,6 +63,7 @@ pub async fn by_hand(site: &Site, rows: u64) -> Moved {
 pub async fn sexton(site: &Site, rows: u64) -> Moved {
     const COPY: &str = "sextons";
     site.copy(COPY).await;
+    let cpu = site.cpu(COPY).await;
     site.job("archive", &format!("older_than = \"365d\"\n{}", std::env::var("SEXTON_BENCH_KEYS").unwrap_or_default()));
     let mut party = site.connect(COPY).await;
     let watch = Watch::start(site, COPY).await;
@@ -68,15 +74,17 @@ pub async fn sexton(site: &Site, rows: u64) -> Moved {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let moved = Moved {
+    let mut moved = Moved {
         rows,
         took,
+        cpu: 0.0,
         seen: watch.end().await,
         wal: position(&mut party).await - wal,
         memory,
         report: answer["report"].clone(),
     };
     party.close().await.unwrap();
+    moved.cpu = site.cpu(COPY).await - cpu;
     finish(site, COPY, rows).await;
     moved
 }
@@ -96,6 +104,7 @@ pub enum Call {
 pub async fn row_by_row(site: &Site, call: Call) -> Option<Moved> {
     const COPY: &str = "row_by_row";
     site.copy(COPY).await;
+    let cpu = site.cpu(COPY).await;
     let mut party = site.connect(COPY).await;
     run(&mut party, "drop function if exists public.archive_old_exceptions").await;
     let functions = include_str!("../../tests/it/collector/sql/upstream_functions.sql");
@@ -119,8 +128,10 @@ pub async fn row_by_row(site: &Site, call: Call) -> Option<Moved> {
         return None;
     };
     let rows = u64::try_from(rows).unwrap();
-    let moved = Moved { rows, took, seen, wal: position(&mut party).await - wal, memory: 0, report: Value::Null };
+    let mut moved =
+        Moved { rows, took, cpu: 0.0, seen, wal: position(&mut party).await - wal, memory: 0, report: Value::Null };
     party.close().await.unwrap();
+    moved.cpu = site.cpu(COPY).await - cpu;
     finish(site, COPY, rows).await;
     Some(moved)
 }

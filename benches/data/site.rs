@@ -155,6 +155,24 @@ impl Site {
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// Seconds of processor that the server's sessions have used which are over, once nobody is in `database` any more. What
+    /// else the machine does takes a party's time, but not this.
+    pub async fn cpu(&self, database: &str) -> f64 {
+        let mut admin = self.connect("postgres").await;
+        let busy =
+            "select exists (select from pg_stat_activity where datname = $1 and backend_type = 'client backend')";
+        while sqlx::query_scalar(busy).bind(database).fetch_one(&mut admin).await.unwrap() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        admin.close().await.unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.cluster.pid().unwrap())).unwrap();
+        // After the name in brackets: state, 10 more, own user and system time, then that of children that have ended.
+        let ticks =
+            |at: usize| stat.rsplit(')').next().unwrap().split_whitespace().nth(at).unwrap().parse::<f64>().unwrap();
+        // Linux counts hundredths of a second.
+        (ticks(13) + ticks(14)) / 100.0
+    }
+
     /// Stops the server.
     pub async fn end(self) {
         self.cluster.stop().await.unwrap();
