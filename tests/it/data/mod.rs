@@ -4,6 +4,7 @@ mod any_table;
 mod crowd;
 mod drift;
 mod explain;
+mod guide;
 mod holds;
 mod install;
 mod locks;
