@@ -39,6 +39,8 @@ pub const ROWS: &str = "sexton_data_rows_total";
 pub const DATA_ROWS: &str = "sexton_data_rows";
 /// Bytes of all tables of a data set with their indexes, likewise.
 pub const DATA_BYTES: &str = "sexton_data_bytes";
+/// Bad rows that the last validation in this process found, by `job`, `check` and `severity`.
+pub const VALIDATION_ISSUES: &str = "sexton_validation_issues";
 /// 1 while the files on disk are the ones in use, 0 while they are broken or differ.
 pub const FILES_GOOD: &str = "sexton_config_last_reload_successful";
 /// Always 1, with the `version` as label.
@@ -82,6 +84,7 @@ fn describe() {
     describe_counter!(ROWS, "Rows of data sets by what became of them");
     describe_gauge!(DATA_ROWS, "Parent rows of a data set when a run last counted them");
     describe_gauge!(DATA_BYTES, "Bytes of a data set's tables when a run last counted its rows");
+    describe_gauge!(VALIDATION_ISSUES, "Bad rows that the last validation found");
     describe_gauge!(FILES_GOOD, "1 while the files on disk are good and in use");
     describe_gauge!(BUILD, "The version of this binary");
     metrics::gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);

@@ -129,6 +129,12 @@ impl Report {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
+    /// Without the entries that begin with an underscore: those are for the job's next run, not for people.
+    #[must_use]
+    pub fn for_people(&self) -> Self {
+        Self(self.0.iter().filter(|(name, _)| !name.starts_with('_')).map(|(n, v)| (n.clone(), v.clone())).collect())
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

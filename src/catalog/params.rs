@@ -49,6 +49,8 @@ pub enum Sort {
     Text,
     /// A length of time: `90s`, `365d`.
     Duration,
+    /// A list of texts; one text stands for a list too, its items separated by commas.
+    Strings,
 }
 
 /// Who may set a parameter.
@@ -71,6 +73,7 @@ impl fmt::Display for Sort {
             Self::Number => "a number",
             Self::Text => "a text",
             Self::Duration => "a length of time such as `90s`, `15m` or `365d`",
+            Self::Strings => "a list of texts",
         })
     }
 }
@@ -88,7 +91,12 @@ impl Param {
                 return Err(format!("must be {word} {}, not {}", plain(bound), plain(&value)));
             }
         }
-        if !self.one_of.is_empty() && !self.one_of.contains(&value) {
+        // Each item of a list is one of them.
+        let fits = |value: &Value| match value {
+            Value::Array(items) => items.iter().all(|item| self.one_of.contains(item)),
+            one => self.one_of.contains(one),
+        };
+        if !self.one_of.is_empty() && !fits(&value) {
             let all: Vec<_> = self.one_of.iter().map(plain).collect();
             return Err(format!("must be one of {}, not {}", all.join(", "), plain(&value)));
         }
@@ -105,7 +113,23 @@ impl Sort {
             Self::Number => value.as_f64().or_else(|| text?.parse().ok()).filter(|n| n.is_finite()).map(Value::from),
             Self::Text => text.map(Value::from),
             Self::Duration => text?.parse::<Span>().ok().map(|span| Value::String(span.to_string())),
+            Self::Strings => strings(value),
         }
+    }
+}
+
+/// A list of texts, from one or from texts between commas. A command line reads `12` as a number, so numbers are taken
+/// by their digits.
+fn strings(value: &Value) -> Option<Value> {
+    match value {
+        Value::Array(items) => {
+            items.iter().map(|item| item.as_str().map(Value::from)).collect::<Option<_>>().map(Value::Array)
+        }
+        Value::String(text) => {
+            Some(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect())
+        }
+        Value::Number(number) => Some(Value::Array(vec![Value::String(number.to_string())])),
+        _ => None,
     }
 }
 
@@ -142,7 +166,7 @@ pub(super) fn read<'i>(doc: &mut Doc<'i>, node: &Node<'i>) -> BTreeMap<String, D
             doc.unknown(inner, "a parameter", &KEYS);
         }
         let Some(sort) = table.get("type") else {
-            let help = "add type = \"boolean\", \"integer\", \"number\", \"text\" or \"duration\"";
+            let help = "add type = \"boolean\", \"integer\", \"number\", \"text\", \"duration\" or \"strings\"";
             doc.error(key.span(), format!("the parameter `{}` has no type", key.get_ref()), Some(help.to_owned()));
             continue;
         };
@@ -168,13 +192,18 @@ fn one(doc: &mut Doc<'_>, table: &DeTable<'_>, sort: Sort) -> Param {
     };
     if let Some(node) = table.get("one_of") {
         match node.get_ref().as_array().filter(|items| !items.is_empty()) {
-            Some(items) => param.one_of = items.iter().filter_map(|item| value(doc, item, &param)).collect(),
+            Some(items) => {
+                // What a list may hold is texts.
+                let item_sort = if sort == Sort::Strings { Sort::Text } else { sort };
+                let of = Param { sort: item_sort, ..param.clone() };
+                param.one_of = items.iter().filter_map(|item| value(doc, item, &of)).collect();
+            }
             None => doc.error(node.span(), "must be a list with something in it".to_owned(), None),
         }
     }
     for (name, bound) in [("min", table.get("min")), ("max", table.get("max"))] {
         let Some(node) = bound else { continue };
-        if matches!(sort, Sort::Boolean | Sort::Text) {
+        if matches!(sort, Sort::Boolean | Sort::Text | Sort::Strings) {
             doc.error(
                 node.span(),
                 format!("`{name}` makes no sense for {sort}"),
@@ -193,7 +222,10 @@ fn one(doc: &mut Doc<'_>, table: &DeTable<'_>, sort: Sort) -> Param {
 /// A value that `param` takes, else a problem at its place. Files have types, so texts stand for themselves here.
 pub(super) fn value(doc: &mut Doc<'_>, node: &Node<'_>, param: &Param) -> Option<Value> {
     let json = doc::json(node.get_ref());
-    let typed = matches!(param.sort, Sort::Text | Sort::Duration) == json.is_string();
+    let typed = match param.sort {
+        Sort::Strings => json.is_array(),
+        sort => matches!(sort, Sort::Text | Sort::Duration) == json.is_string(),
+    };
     let fits = if typed { param.accept(&json) } else { Err(format!("must be {}, not {json}", param.sort)) };
     fits.map_err(|wrong| doc.error(node.span(), wrong, None)).ok()
 }
@@ -210,6 +242,7 @@ fn sample<'i>(table: &DeTable<'i>, sort: Sort, key: &doc::Key<'i>) -> Node<'i> {
         Sort::Number => DeValue::parse("1.0").map_or(DeValue::Boolean(true), Node::into_inner),
         Sort::Text => DeValue::String("value".into()),
         Sort::Duration => DeValue::String("1h".into()),
+        Sort::Strings => DeValue::parse("['value']").map_or(DeValue::Boolean(true), Node::into_inner),
     };
     Node::new(key.span(), any)
 }

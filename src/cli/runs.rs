@@ -230,7 +230,7 @@ fn show(run: &Run, out: &mut dyn Write) -> std::io::Result<()> {
         let how = attempt.get("outcome").and_then(Value::as_str).unwrap_or("ended");
         writeln!(out, "attempt {:<2} {how} {why}", n + 1)?;
     }
-    for (name, value) in run.report.as_object().into_iter().flatten() {
+    for (name, value) in run.report.as_object().into_iter().flatten().filter(|(name, _)| !name.starts_with('_')) {
         writeln!(out, "  {name} = {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))?;
     }
     Ok(())

@@ -91,7 +91,7 @@ pub fn report(run: &Run, json: bool, out: &mut dyn Write) -> Result<(), AskError
     if let Some(help) = &run.help {
         writeln!(out, "  help: {help}")?;
     }
-    for (name, value) in run.report.as_object().into_iter().flatten() {
+    for (name, value) in run.report.as_object().into_iter().flatten().filter(|(name, _)| !name.starts_with('_')) {
         writeln!(out, "  {name} = {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))?;
     }
     Ok(())

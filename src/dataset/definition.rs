@@ -7,11 +7,13 @@ use serde::{
     de::{self, Visitor},
 };
 
+use super::check::Check;
+
 /// A parent table, its key and age, what must stay, its children and its archive.
 ///
 /// Predicates are SQL conditions on the parent's columns. A row for which one is unknown (null) is treated as if
 /// it were critical or open: it stays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Definition {
     /// One line for people.
@@ -49,6 +51,12 @@ pub struct Definition {
     /// How rows of a legacy table become rows of this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migrate: Option<Mapping>,
+    /// Sets of accepted values, by name, for checks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, Vec<String>>,
+    /// What must be true of its rows; jobs of kind `validate` run them by suite.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub check: Vec<Check>,
 }
 
 /// How rows of a legacy table become rows of the parent table.
@@ -206,6 +214,14 @@ impl Definition {
         let (ArchiveAt::Suffix(place) | ArchiveAt::Schema(place)) = &self.archive;
         if place.trim().is_empty() {
             say("archive", "an archive table must differ from its main table; write a suffix or a schema".to_owned());
+        }
+        for (index, check) in self.check.iter().enumerate() {
+            if self.check[..index].iter().any(|earlier| earlier.name == check.name) {
+                say("check", format!("two checks are called `{}`; give each its own name", check.name));
+            }
+            for problem in check.problems(Some(self)) {
+                say("check", problem);
+            }
         }
         found
     }

@@ -74,6 +74,7 @@ const CONTRACT: &[&str] = &[
     include_str!("../../sql/contract/get_cleanup_statistics.sql"),
     include_str!("../../sql/contract/migrate_legacy_exceptions.sql"),
     include_str!("../../sql/contract/restore_archived_exceptions.sql"),
+    include_str!("../../sql/contract/validate_migrated_data.sql"),
 ];
 
 /// The data set that the collector's functions work on.

@@ -164,20 +164,24 @@ async fn part(conn: &mut PgConnection, from: i32, name: &str, text: &str) -> Res
 
 /// A data set's definition, unless it is there as it is.
 async fn dataset(conn: &mut PgConnection, from: i32, set: &Known) -> Result<String, Error> {
+    let read: Definition = serde_json::from_value(set.definition.clone())?;
+    let checks = super::check::stored(conn, &read).await?;
     if from >= 2 {
-        let there: Option<Value> = sqlx::query_scalar("select definition from sexton.dataset where name = $1")
-            .bind(&set.name)
-            .fetch_optional(conn)
-            .await?;
-        if there.as_ref() == Some(&set.definition) {
+        let there: Option<(Value, Value)> =
+            sqlx::query_as("select definition, checks from sexton.dataset where name = $1")
+                .bind(&set.name)
+                .fetch_optional(conn)
+                .await?;
+        if there.is_some_and(|there| there == (set.definition.clone(), checks.clone())) {
             return Ok(String::new());
         }
     }
     Ok(format!(
-        "\ninsert into sexton.dataset (name, definition) values ({}, {})\non conflict (name) do update\n\
-         set definition = excluded.definition, installed_at = clock_timestamp(), installed_by = session_user;\n",
+        "\ninsert into sexton.dataset (name, definition, checks) values ({}, {}, {})\non conflict (name) do update\n\
+         set definition = excluded.definition, checks = excluded.checks, installed_at = clock_timestamp(), installed_by = session_user;\n",
         literal(&set.name),
-        literal(&serde_json::to_string(&set.definition)?)
+        literal(&serde_json::to_string(&set.definition)?),
+        literal(&serde_json::to_string(&checks)?)
     ))
 }
 

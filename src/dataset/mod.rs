@@ -4,6 +4,7 @@
 //! (`sql/functions`), which read the definition and the catalog at each call, so that a job and a person with psql
 //! take the same step; Rust says when ([`Mover`]).
 
+pub mod check;
 mod definition;
 mod error;
 mod explain;

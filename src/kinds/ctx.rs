@@ -13,7 +13,7 @@ use super::Broken;
 use crate::{
     child::Spawner,
     db::{Target, Targets},
-    outcome::Failure,
+    outcome::{Failure, Report},
     vault::Vaults,
 };
 
@@ -28,6 +28,8 @@ pub struct Ctx {
     pub dataset: Option<Value>,
     /// The parameters of this run, resolved.
     pub params: std::collections::BTreeMap<String, Value>,
+    /// The report of this job's last run that ended by itself, for kinds that remember.
+    pub previous_report: Option<Report>,
     /// Cancelled when the attempt must stop; long loops look at it between steps.
     pub stop: CancellationToken,
     /// How far the work is; the worker writes it down about once a second.

@@ -38,7 +38,7 @@ pub use moving::{Batch, Planned};
 pub use registry::{Entry, Finding, Inspection, ParamsAre, Source, Uses, entry, find};
 pub use restore::{By, Restore};
 pub use sql::Sql;
-pub use validate::{Check, Validate};
+pub use validate::{Suites, Thresholds, Validate};
 
 /// Every kind that this binary has.
 pub const ALL: &[Entry] = &[
@@ -66,6 +66,8 @@ pub trait Kind: DeserializeOwned + Send + Sized + 'static {
     const RESUMES: bool = false;
     /// Whether it starts child processes: then a `timeout` is required, and the lease outlives a failover.
     const CHILDREN: bool = false;
+    /// Whether it compares with its job's last run: then it is given that one's report.
+    const REMEMBERS: bool = false;
     /// What a job's `[params]` are to it.
     const PARAMS: ParamsAre = ParamsAre::Keys;
     /// How long its worker may be silent.

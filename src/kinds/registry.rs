@@ -23,6 +23,8 @@ pub struct Entry {
     pub resumes: bool,
     /// Whether it starts child processes.
     pub children: bool,
+    /// Whether it is given the report of its job's last run.
+    pub remembers: bool,
     /// What a job's `[params]` are to it.
     pub params: ParamsAre,
     /// How long its worker may be silent.
@@ -100,6 +102,7 @@ pub const fn entry<K: Kind>() -> Entry {
         on_lost: K::ON_LOST,
         resumes: K::RESUMES,
         children: K::CHILDREN,
+        remembers: K::REMEMBERS,
         params: K::PARAMS,
         lease: K::LEASE,
         inspect: |table| {

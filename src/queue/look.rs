@@ -171,3 +171,8 @@ pub struct Depth {
 pub async fn depth(pool: &PgPool) -> Result<Vec<Depth>, sqlx::Error> {
     sqlx::query_as(include_str!("../../sql/queue/depth.sql")).fetch_all(pool).await
 }
+
+/// The report of the last run of `job` that has one.
+pub async fn previous_report(pool: &PgPool, job: &str) -> Result<Option<Value>, sqlx::Error> {
+    sqlx::query_scalar(include_str!("../../sql/queue/previous_report.sql")).bind(job).fetch_optional(pool).await
+}

@@ -16,7 +16,7 @@ mod settle;
 pub use claim::{Claimed, Promoted, claim, promote};
 pub use enqueue::{EnqueueError, NewRun, enqueue, enqueue_all, enqueue_leased, is_live, lock_job, nudge};
 pub use lease::{Held, Neighbour, WorkerInfo, beat, bury, depart, held, neighbours, register, sweep};
-pub use look::{Depth, Filter, Run, depth, find, list};
+pub use look::{Depth, Filter, Run, depth, find, list, previous_report};
 pub use people::{Cancel, Pause, Resume, Retried, cancel, cancel_in, pause, resume, retry, tell_cancel};
 pub use progress::{Far, progress};
 pub use rescue::{Fate, Rescued, rescue};

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     outbox::{Fact, What},
+    outcome::Report,
     queue::{Ending, Fate, Goes, Rescued, SettledRow, Verdict},
     state::{Final, Live},
 };
@@ -53,7 +54,7 @@ pub(super) fn of_settled(batch: &[Ack], rows: &[SettledRow]) -> Vec<Fact> {
                     "why": why,
                     "help": help,
                     "by": row.cancelled_by,
-                    "report": ack.ended.report(),
+                    "report": ack.ended.report().map(Report::for_people),
                 }),
             })
         })

@@ -17,7 +17,7 @@ use crate::{
     expect::{Breach, breaches},
     kinds::{Broken, Ctx, Entry, RunInfo},
     outcome::{Failure, Outcome, Report},
-    queue::{Claimed, Ending},
+    queue::{self, Claimed, Ending},
     retry::Retry,
     spec::{FORMAT, Spec},
 };
@@ -48,8 +48,13 @@ pub(super) async fn guard(shared: &Shared, attempt: &Attempt) -> Ended {
     let mut ended = match read(shared, run) {
         Ok((spec, entry)) => {
             tracing::info!(parent: &span, "{} starts: attempt {} of {}", run.job, run.attempt, run.most_attempts);
-            let (ended, stopped) = watched(shared, attempt, &spec, entry).instrument(span).await;
-            word(&spec, run, ended, stopped, attempt.begun.elapsed())
+            match previous_report(shared, run, entry).await {
+                Ok(previous) => {
+                    let (ended, stopped) = watched(shared, attempt, &spec, entry, previous).instrument(span).await;
+                    word(&spec, run, ended, stopped, attempt.begun.elapsed())
+                }
+                Err(failure) => Ended::plain(after(failure, run, spec.retry)),
+            }
         }
         Err(failure) => Ended::plain(after(failure, run, Retry::default())),
     };
@@ -81,11 +86,31 @@ fn read(shared: &Shared, run: &Claimed) -> Result<(Spec, &'static Entry), Failur
     Ok((spec, entry))
 }
 
+/// The report that a kind compares with, where it does. Without an answer the attempt fails, because what is new would
+/// be lost on it.
+async fn previous_report(shared: &Shared, run: &Claimed, entry: &Entry) -> Result<Option<Report>, Failure> {
+    if !entry.remembers {
+        return Ok(None);
+    }
+    let report = timeout(Duration::from_secs(10), queue::previous_report(&shared.pool, &run.job)).await;
+    match report {
+        Ok(Ok(report)) => Ok(report.and_then(|report| Report::deserialize(report).ok())),
+        Ok(Err(error)) => Err(Failure::later(format!("the report of the job's last run cannot be read: {error}"))),
+        Err(_) => Err(Failure::later("the queue's database did not give the report of the job's last run within 10 s")),
+    }
+}
+
 /// How the kind itself ended; `None`: it did not end within the grace and was dropped, with its children.
 type Raw = Option<Result<Result<Outcome, Broken>, Box<dyn Any + Send>>>;
 
 /// Runs the kind until it ends or is told to stop and has had its grace.
-async fn watched(shared: &Shared, attempt: &Attempt, spec: &Spec, entry: &Entry) -> (Raw, Option<Stopped>) {
+async fn watched(
+    shared: &Shared,
+    attempt: &Attempt,
+    spec: &Spec,
+    entry: &Entry,
+    previous_report: Option<Report>,
+) -> (Raw, Option<Stopped>) {
     let run = &attempt.claimed;
     let ctx = Ctx {
         run: RunInfo {
@@ -102,6 +127,7 @@ async fn watched(shared: &Shared, attempt: &Attempt, spec: &Spec, entry: &Entry)
         env: Arc::clone(&shared.env),
         dataset: spec.dataset.clone(),
         params: spec.params.clone(),
+        previous_report,
         stop: attempt.stop.token.clone(),
         progress: attempt.progress.clone(),
     };

@@ -5,16 +5,16 @@
 
 /// One statement, without its semicolon.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Statement {
+pub(in crate::kinds) struct Statement {
     /// The text around the parameters: always one piece more than there are parameters.
-    pub(super) pieces: Vec<String>,
+    pub(in crate::kinds) pieces: Vec<String>,
     /// The parameters by position; one that is used twice is here twice.
-    pub(super) names: Vec<String>,
+    pub(in crate::kinds) names: Vec<String>,
 }
 
 impl Statement {
     /// The text with each parameter, counted from 0, as `write` writes it.
-    pub(super) fn text(&self, write: impl Fn(usize) -> String) -> String {
+    pub(in crate::kinds) fn text(&self, write: impl Fn(usize) -> String) -> String {
         let mut text = String::new();
         for (place, piece) in self.pieces.iter().enumerate() {
             text.push_str(piece);
@@ -26,7 +26,7 @@ impl Statement {
     }
 
     /// The first word, in lower case; comments before it do not count.
-    pub(super) fn verb(&self) -> String {
+    pub(in crate::kinds) fn verb(&self) -> String {
         let first = self.pieces.first().map(String::as_str).unwrap_or_default();
         let mut rest = first.trim_start();
         loop {
@@ -45,7 +45,7 @@ impl Statement {
 
 /// Why a text cannot be split.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(super) enum LexError {
+pub(in crate::kinds) enum LexError {
     #[error("a {0} that begins in line {1} does not end")]
     Open(&'static str, usize),
     #[error("`${0}` in line {1}: parameters are written `:name`, not by number")]
@@ -53,7 +53,7 @@ pub(super) enum LexError {
 }
 
 /// All statements of `sql`; empty ones are left out.
-pub(super) fn split(sql: &str) -> Result<Vec<Statement>, LexError> {
+pub(in crate::kinds) fn split(sql: &str) -> Result<Vec<Statement>, LexError> {
     let mut statements = Vec::new();
     let mut now = Statement::default();
     let mut piece = String::new();

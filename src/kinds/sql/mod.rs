@@ -3,7 +3,7 @@
 //! Parameters are bound, never pasted into the text. A statement that returns a single row puts its numbers into
 //! the report, so that `select count(*) as main_rows …` can be asserted on.
 
-mod lex;
+pub(super) mod lex;
 mod numbers;
 mod values;
 

@@ -37,6 +37,7 @@ pub fn ctx(targets: impl IntoIterator<Item = Target>, vaults: Vaults) -> Ctx {
         }),
         dataset: None,
         params: BTreeMap::new(),
+        previous_report: None,
         stop: CancellationToken::new(),
         progress: watch::Sender::new(None),
     }
