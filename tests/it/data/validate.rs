@@ -1,5 +1,6 @@
 //! Checks count every bad row, show a few, and say which of them fails.
 
+mod docs;
 mod forms;
 mod issues;
 mod known;
