@@ -246,3 +246,29 @@ fn sample<'i>(table: &DeTable<'i>, sort: Sort, key: &doc::Key<'i>) -> Node<'i> {
     };
     Node::new(key.span(), any)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_list_of_texts_comes_as_a_list_or_between_commas() {
+        let param = |one_of: Vec<Value>| Param {
+            sort: Sort::Strings,
+            default: None,
+            min: None,
+            max: None,
+            one_of,
+            role: None,
+            about: None,
+        };
+        assert_eq!(param(Vec::new()).accept(&json!("TX-1, TX-2")), Ok(json!(["TX-1", "TX-2"])));
+        assert_eq!(param(Vec::new()).accept(&json!(["a,b"])), Ok(json!(["a,b"])));
+        assert_eq!(param(Vec::new()).accept(&json!(12)), Ok(json!(["12"])));
+        assert!(param(Vec::new()).accept(&json!([1])).is_err());
+        let few = param(vec![json!("a"), json!("b")]);
+        assert!(few.accept(&json!("a,b")).is_ok() && few.accept(&json!("a,c")).is_err());
+    }
+}

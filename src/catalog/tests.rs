@@ -259,7 +259,7 @@ max_rows = 4
         12 | reason = { default = "x" }
            | ^^^^^^
            |
-           = help: add type = "boolean", "integer", "number", "text" or "duration"
+           = help: add type = "boolean", "integer", "number", "text", "duration" or "strings"
 
         error: `max_rows` is set in [archive] too
           --> jobs/broken.toml:13:1

@@ -142,3 +142,26 @@ async fn ctrl_c_cancels_a_run_in_the_foreground() {
     assert_eq!(ended.status.code(), Some(8), "{:?}", ended.lines);
     assert!(!std::path::Path::new(&format!("/proc/{child}")).exists(), "the child lives on");
 }
+
+#[tokio::test]
+async fn a_validation_says_what_is_new_since_the_job_s_last_run() {
+    let (queue, target) = (Database::new().await, Database::empty().await);
+    let site = site(&queue.url(), &target.url(), "");
+    site.job(
+        "look",
+        "retry = { attempts = 1 }\n[params]\nids = { type = \"strings\", default = [] }\n[validate]\ntarget = \"collector\"\n\
+         [[validate.check]]\nname = \"bad\"\nfail = \"new > 0\"\nkey = [\"i\"]\nsql = \"select i from generate_series(1, 3) i\"\n\
+         [[validate.check]]\nname = \"named\"\nsql = \"select unnest(:ids) as i\"\n",
+    );
+    let once = async |ids: &str| {
+        let ended = site.sexton(&["once", "look", "--param", ids, "--json"]).await;
+        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+        serde_json::from_str::<Value>(&ended.stdout).expect("JSON")["report"].clone()
+    };
+    let (first, second) = (once("ids=a").await, once("ids=a,b").await);
+    assert_eq!((&first["check.bad"], &first["new.bad"]), (&3.into(), &Value::Null));
+    assert_eq!((&second["check.bad"], &second["new.bad"]), (&3.into(), &0.into()));
+    assert_eq!((&first["check.named"], &second["check.named"]), (&1.into(), &2.into()));
+    let shown = site.sexton(&["once", "look"]).await;
+    assert!(!shown.stdout.contains("_known"), "what the next run knows is not for people: {shown:?}");
+}
