@@ -228,6 +228,12 @@ async fn every_disagreement_of_main_and_archive_is_found() {
         ("orphaned_archive_order_items", orphans("order_items", "interface_exception_id")),
         ("orphaned_archive_status_changes", orphans("exception_status_changes", "exception_id")),
         ("inconsistent_archive_retry_counts", "select 1::bigint".to_owned()),
+        (
+            "children_left_behind",
+            "select count(*) from retry_attempts where exception_id in (select id from interface_exceptions_archive) \
+             and exception_id not in (select id from interface_exceptions)"
+                .to_owned(),
+        ),
         ("archived_too_young", "select 2::bigint".to_owned()),
         ("archive_column_drift", "select 2::bigint".to_owned()),
     ];
