@@ -107,6 +107,11 @@ fn quantity(text: &str) -> Option<f64> {
     if let Ok(span) = text.parse::<Span>() {
         return Some(span.0.as_secs_f64());
     }
+    size(text)
+}
+
+/// A size (`1 MiB`, `2GB`) in bytes.
+pub fn size(text: &str) -> Option<f64> {
     const SIZES: [(&str, f64); 9] = [
         ("KiB", 1024.0),
         ("MiB", 1_048_576.0),

@@ -21,6 +21,7 @@ pub mod quote;
 mod restore;
 pub mod sample;
 mod session;
+mod throttle;
 
 pub use definition::{ArchiveAt, Children, Definition, DefinitionProblem, Log, Mapping, Refusal, Resolved};
 pub use error::Error;
@@ -33,3 +34,4 @@ pub use migration::{Migrating, Migration, MigrationLine, Migrator, Sample, find_
 pub use mover::{Mover, Pace, Preview, Stepped, write_log};
 pub use order::{Disposal, Order, Select, Side};
 pub use restore::{Restorer, Restoring};
+pub use throttle::{Brake, Bytes, Replica, Signals, Slot, Throttle, ThrottleProblem, Verdict, decide};

@@ -5,9 +5,10 @@ use serde::Deserialize;
 use super::{
     Broken, Ctx, Finding, Kind, Uses,
     moving::{self, Batch, Moving, Planned},
+    pacing,
 };
 use crate::{
-    dataset::{Disposal, Operation, Order, Select, Side},
+    dataset::{Disposal, Operation, Order, Select, Side, Throttle},
     outcome::Outcome,
     span::Span,
     state::OnLost,
@@ -37,6 +38,12 @@ pub struct Archive {
     pub batch: Batch,
     /// The most parent rows that one run moves.
     pub max_rows: Option<u64>,
+    /// The share of the table that one run may take: more is refused. Left out, it is half of the table, for runs that
+    /// would take more than 10,000 rows.
+    pub max_fraction: Option<f64>,
+    /// What its steps wait for.
+    #[serde(default)]
+    pub throttle: Throttle,
     /// Written beside each archived row.
     pub reason: Option<String>,
 }
@@ -76,6 +83,8 @@ impl Kind for Archive {
         if self.max_rows == Some(0) {
             found.push(moving::error("max_rows", "0 rows would never move anything", "leave it out for no limit"));
         }
+        found.extend(pacing::throttle_findings(&self.throttle));
+        found.extend(self.max_fraction.and_then(pacing::fraction_finding));
         found
     }
 
@@ -96,6 +105,8 @@ impl Kind for Archive {
             operation: Operation::Archive,
             order,
             batch: self.batch,
+            throttle: &self.throttle,
+            max_fraction: self.max_fraction,
             dry_run: self.dry_run,
             findings: self.check(),
         };

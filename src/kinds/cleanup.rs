@@ -6,9 +6,10 @@ use super::{
     Broken, Ctx, Finding, Kind, Uses,
     archive::yes,
     moving::{self, Batch, Moving, Planned},
+    pacing,
 };
 use crate::{
-    dataset::{Disposal, Operation, Order, Select, Side},
+    dataset::{Disposal, Operation, Order, Select, Side, Throttle},
     outcome::{Failure, Outcome},
     span::Span,
     state::OnLost,
@@ -45,6 +46,12 @@ pub struct Cleanup {
     pub batch: Batch,
     /// The most parent rows that one run takes.
     pub max_rows: Option<u64>,
+    /// The share of the table that one run may take: more is refused. Left out, it is half of the table, for runs that
+    /// would take more than 10,000 rows.
+    pub max_fraction: Option<f64>,
+    /// What its steps wait for.
+    #[serde(default)]
+    pub throttle: Throttle,
     /// Written beside each archived row.
     pub reason: Option<String>,
 }
@@ -108,6 +115,8 @@ impl Kind for Cleanup {
         if self.max_rows == Some(0) {
             found.push(moving::error("max_rows", "0 rows would never take anything", "leave it out for no limit"));
         }
+        found.extend(pacing::throttle_findings(&self.throttle));
+        found.extend(self.max_fraction.and_then(pacing::fraction_finding));
         found
     }
 
@@ -132,6 +141,8 @@ impl Kind for Cleanup {
             operation: Operation::Cleanup,
             order,
             batch: self.batch,
+            throttle: &self.throttle,
+            max_fraction: self.max_fraction,
             dry_run: self.dry_run,
             findings,
         };
@@ -155,6 +166,17 @@ mod tests {
         assert_eq!(findings(&format!("{base}older_than = '2d'\nresolved_for = '2d'")), ["resolved_for"]);
         assert_eq!(findings(&format!("{base}older_than = '23h'")), ["older_than"]);
         assert_eq!(findings(&format!("{base}resolved_for = '90d'")), [""; 0]);
+    }
+
+    #[test]
+    fn pacing_is_checked_with_the_file() {
+        let base = "target = 't'\ndataset = 'd'\ndisposal = 'delete'\nolder_than = '2d'\n";
+        assert_eq!(findings(&format!("{base}throttle = {{ share = 0.5, replica_lag = '10s' }}")), [""; 0]);
+        assert_eq!(
+            findings(&format!("{base}throttle = {{ share = 2.0 }}\nmax_fraction = 1.5")),
+            ["throttle", "max_fraction"]
+        );
+        assert!(toml::from_str::<Cleanup>(&format!("{base}throttle = {{ replica_lagg = '10s' }}")).is_err());
     }
 
     #[test]

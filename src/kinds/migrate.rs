@@ -9,9 +9,10 @@ use super::{
     Broken, Ctx, Finding, Kind, Source, Uses,
     archive::yes,
     moving::{self, Batch, error},
+    pacing::{self, Pacer},
 };
 use crate::{
-    dataset::{self, Definition, Fence, Migrating, Migration, MigrationLine, Migrator, Pace},
+    dataset::{self, Definition, Fence, Migrating, Migration, MigrationLine, Migrator, Pace, Throttle},
     outcome::{Failure, Outcome, Report},
     state::OnLost,
 };
@@ -40,6 +41,9 @@ pub struct Migrate {
     /// How big steps are.
     #[serde(default)]
     pub batch: Batch,
+    /// What its steps wait for.
+    #[serde(default)]
+    pub throttle: Throttle,
 }
 
 impl Kind for Migrate {
@@ -67,6 +71,7 @@ impl Kind for Migrate {
             let message = format!("two columns of the source stand for `{}`", twice[0]);
             found.push(error("rename", message, "keep the one that is meant"));
         }
+        found.extend(pacing::throttle_findings(&self.throttle));
         found
     }
 
@@ -94,13 +99,14 @@ impl Migrate {
         }
         let prepare = Migration::prepare(target.pool(), definition, &self.source, &self.rename);
         let mut migration = moving::patiently(ctx, &self.target, LOOK, prepare).await?;
+        let mut pacer = Pacer::new(ctx, &self.target, &self.throttle).await?;
         let fence = Fence { run: ctx.run.id, token: ctx.run.token };
         let migrator = Migrator { fence: (!self.dry_run).then_some(fence), by: &ctx.run.requested_by };
         let pace = Pace { rows: u64::from(self.batch.rows), target: self.batch.target.0 };
         let mut state = moving::patiently(ctx, &self.target, LOOK, migration.begin(migrator, pace)).await?;
         loop {
-            ctx.progress(state.read, Some(state.total.max(state.read)), "rows", None);
-            ctx.go_on()?;
+            let (read, total) = (state.read, state.total.max(state.read));
+            pacer.clear(|note| ctx.progress(read, Some(total), "rows", note)).await?;
             // A step is never dropped half way by a stop; it is short.
             let step = tokio::time::timeout(STEP, migration.step(migrator, &mut state, pace)).await;
             match step.unwrap_or(Err(dataset::Error::Silent(STEP.as_secs()))) {
@@ -112,7 +118,9 @@ impl Migrate {
         let source = migration.source().to_owned();
         let line = |state: &Migrating| self.line(ctx, &source, state, state.begun_at, None);
         moving::patiently(ctx, &self.target, LOOK, migration.finish(migrator, &mut state, line)).await?;
-        Ok(Outcome::Done(self.report(&state)))
+        let mut report = self.report(&state);
+        pacer.report(&mut report);
+        Ok(Outcome::Done(report))
     }
 
     fn report(&self, state: &Migrating) -> Report {

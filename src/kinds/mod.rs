@@ -12,6 +12,7 @@ mod exec;
 mod http;
 mod migrate;
 mod moving;
+mod pacing;
 mod registry;
 mod restore;
 mod sql;

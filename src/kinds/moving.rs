@@ -5,11 +5,14 @@ use std::{future::Future, time::Duration};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::{Broken, Ctx, Finding, database_failure};
+use super::{
+    Broken, Ctx, Finding, database_failure,
+    pacing::{self, Pacer},
+};
 use crate::{
     dataset::{
         self, Counts, Definition, Disposal, Fence, LogLine, Mover, Operation, Order, Pace, Preview, Select, Sizes,
-        State, Stepped, Totals,
+        State, Stepped, Throttle, Totals,
     },
     outcome::{Failure, Outcome, Report},
     span::Span,
@@ -84,6 +87,8 @@ pub(super) struct Moving<'a> {
     pub(super) operation: Operation,
     pub(super) order: Order,
     pub(super) batch: Batch,
+    pub(super) throttle: &'a Throttle,
+    pub(super) max_fraction: Option<f64>,
     pub(super) dry_run: bool,
     /// What [`Kind::check`](super::Kind::check) found; a run carries parameters that no file was checked with.
     pub(super) findings: Vec<Finding>,
@@ -104,6 +109,7 @@ impl Moving<'_> {
 
     async fn work(&self, definition: &Definition) -> Result<Outcome, Broken> {
         let pool = self.ctx.target(self.target)?.pool();
+        let pacer = Pacer::new(self.ctx, self.target, self.throttle).await?;
         let mut mover = self.patiently(LOOK, Mover::prepare(pool, definition, self.order.clone())).await?;
         if self.dry_run {
             let preview = self.patiently(LOOK, mover.preview()).await?;
@@ -111,19 +117,20 @@ impl Moving<'_> {
             log(self.ctx, self.target, definition, &line).await;
             return Ok(Outcome::Done(self.preview_report(&preview)));
         }
-        self.really(&mut mover).await
+        self.really(&mut mover, pacer).await
     }
 
-    async fn really(&self, mover: &mut Mover) -> Result<Outcome, Broken> {
+    async fn really(&self, mover: &mut Mover, mut pacer: Pacer<'_>) -> Result<Outcome, Broken> {
         let ctx = self.ctx;
         let fence = Fence { run: ctx.run.id, token: ctx.run.token };
         let pace = Pace { rows: u64::from(self.batch.rows), target: self.batch.target.0 };
         let mut state = self.patiently(LOOK, mover.begin(fence, pace)).await?;
+        pacing::guard(&self.order, &state.cursor.found, self.max_fraction)?;
         let most = self.order.max_rows.unwrap_or(u64::MAX);
         let total = state.cursor.found.eligible.min(most);
         loop {
-            ctx.progress(state.counts.rows, Some(total.max(state.counts.rows)), "rows", None);
-            ctx.go_on()?;
+            let rows = state.counts.rows;
+            pacer.clear(|note| ctx.progress(rows, Some(total.max(rows)), "rows", note)).await?;
             // A step is never dropped half way by a stop; it is short.
             let step = mover.step(fence, &mut state, pace);
             match tokio::time::timeout(STEP, step).await {
@@ -145,6 +152,7 @@ impl Moving<'_> {
         report.set("rows_skipped_locked", end.skipped_locked);
         report.set("rows_revisited", state.counts.revisited);
         report.set("steps", state.counts.steps);
+        pacer.report(&mut report);
         report.set("duration_seconds", (end.at - state.cursor.begun_at).as_seconds_f64());
         Ok(Outcome::Done(report))
     }
@@ -237,6 +245,9 @@ impl Moving<'_> {
     fn preview_report(&self, preview: &Preview) -> Report {
         let mut report = self.report(&preview.counts, &preview.totals, preview.totals.sizes);
         report.set("rows_eligible", preview.totals.eligible);
+        if let Some((why, help)) = pacing::too_much(&self.order, &preview.totals, self.max_fraction) {
+            report.set("refuses", format!("the real run would be refused: {why}; {help}"));
+        }
         if !preview.changes.is_empty() {
             report.set("archive_changes", preview.changes.join(";\n"));
         }

@@ -9,9 +9,10 @@ use super::{
     Broken, Ctx, Finding, Kind, Uses,
     archive::yes,
     moving::{self, error},
+    pacing::{self, Pacer},
 };
 use crate::{
-    dataset::{self, Definition, Fence, LogLine, Operation, Restorer, Restoring},
+    dataset::{self, Definition, Fence, LogLine, Operation, Restorer, Restoring, Throttle},
     outcome::{Failure, Outcome, Report},
     state::OnLost,
 };
@@ -37,6 +38,9 @@ pub struct Restore {
     /// Only say what would come back.
     #[serde(default = "yes")]
     pub dry_run: bool,
+    /// What its steps wait for.
+    #[serde(default)]
+    pub throttle: Throttle,
 }
 
 /// What rows are called by.
@@ -64,7 +68,7 @@ impl Kind for Restore {
         if self.ids.is_empty() {
             return vec![error("ids", "no row is named", "name at least one")];
         }
-        Vec::new()
+        pacing::throttle_findings(&self.throttle)
     }
 
     async fn run(self, ctx: Ctx) -> Result<Outcome, Broken> {
@@ -82,6 +86,7 @@ impl Kind for Restore {
 
 impl Restore {
     async fn work(&self, ctx: &Ctx, definition: &Definition) -> Result<Outcome, Broken> {
+        let mut pacer = Pacer::new(ctx, &self.target, &self.throttle).await?;
         let pool = ctx.target(&self.target)?.pool();
         let restorer = Restorer::prepare(pool, definition, self.ids.clone(), self.by == By::Key);
         let restorer = moving::patiently(ctx, &self.target, LOOK, restorer).await?;
@@ -94,8 +99,8 @@ impl Restore {
         let fence = Fence { run: ctx.run.id, token: ctx.run.token };
         let mut state = moving::patiently(ctx, &self.target, LOOK, restorer.begin(fence)).await?;
         loop {
-            ctx.progress(state.rows + state.refused.len() as u64, Some(restorer.asked()), "rows", None);
-            ctx.go_on()?;
+            let at = state.rows + state.refused.len() as u64;
+            pacer.clear(|note| ctx.progress(at, Some(restorer.asked()), "rows", note)).await?;
             // A step is never dropped half way by a stop; it is short.
             let step = tokio::time::timeout(LOOK, restorer.step(fence, &mut state)).await;
             let step = step.unwrap_or(Err(dataset::Error::Silent(LOOK.as_secs())));
@@ -109,7 +114,11 @@ impl Restore {
         }
         let line = self.line(ctx, state.rows, state.refused.len(), state.begun_at, None);
         moving::patiently(ctx, &self.target, LOOK, restorer.finish(fence, &mut state, line)).await?;
-        self.outcome(&state)
+        let mut outcome = self.outcome(&state)?;
+        if let Outcome::Done(report) = &mut outcome {
+            pacer.report(report);
+        }
+        Ok(outcome)
     }
 
     fn outcome(&self, state: &Restoring) -> Result<Outcome, Broken> {

@@ -10,6 +10,7 @@ mod install;
 mod locks;
 mod migrate;
 mod moves;
+mod pacing;
 mod partitions;
 mod resume;
 mod rights;
