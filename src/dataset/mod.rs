@@ -22,6 +22,7 @@ mod restore;
 pub mod sample;
 mod session;
 mod throttle;
+mod vacuum;
 
 pub use definition::{ArchiveAt, Children, Definition, DefinitionProblem, Log, Mapping, Refusal, Resolved};
 pub use error::Error;
@@ -35,3 +36,4 @@ pub use mover::{Mover, Pace, Preview, Stepped, write_log};
 pub use order::{Disposal, Order, Select, Side};
 pub use restore::{Restorer, Restoring};
 pub use throttle::{Brake, Bytes, Replica, Signals, Slot, Throttle, ThrottleProblem, Verdict, decide};
+pub use vacuum::{Vacuum, Vacuumed, vacuum};

@@ -8,7 +8,7 @@ use super::{
     pacing,
 };
 use crate::{
-    dataset::{Disposal, Operation, Order, Select, Side, Throttle},
+    dataset::{Disposal, Operation, Order, Select, Side, Throttle, Vacuum},
     outcome::Outcome,
     span::Span,
     state::OnLost,
@@ -44,6 +44,9 @@ pub struct Archive {
     /// What its steps wait for.
     #[serde(default)]
     pub throttle: Throttle,
+    /// Whether the tables that many rows left are vacuumed afterwards: `"auto"`, or `"never"`.
+    #[serde(default)]
+    pub vacuum: Vacuum,
     /// Written beside each archived row.
     pub reason: Option<String>,
 }
@@ -106,6 +109,7 @@ impl Kind for Archive {
             order,
             batch: self.batch,
             throttle: &self.throttle,
+            vacuum: self.vacuum,
             max_fraction: self.max_fraction,
             dry_run: self.dry_run,
             findings: self.check(),

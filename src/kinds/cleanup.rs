@@ -9,7 +9,7 @@ use super::{
     pacing,
 };
 use crate::{
-    dataset::{Disposal, Operation, Order, Select, Side, Throttle},
+    dataset::{Disposal, Operation, Order, Select, Side, Throttle, Vacuum},
     outcome::{Failure, Outcome},
     span::Span,
     state::OnLost,
@@ -52,6 +52,9 @@ pub struct Cleanup {
     /// What its steps wait for.
     #[serde(default)]
     pub throttle: Throttle,
+    /// Whether the tables that many rows left are vacuumed afterwards: `"auto"`, or `"never"`.
+    #[serde(default)]
+    pub vacuum: Vacuum,
     /// Written beside each archived row.
     pub reason: Option<String>,
 }
@@ -142,6 +145,7 @@ impl Kind for Cleanup {
             order,
             batch: self.batch,
             throttle: &self.throttle,
+            vacuum: self.vacuum,
             max_fraction: self.max_fraction,
             dry_run: self.dry_run,
             findings,

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     dataset::{
         self, Counts, Definition, Disposal, Fence, LogLine, Mover, Operation, Order, Pace, Preview, Select, Sizes,
-        State, Stepped, Throttle, Totals,
+        State, Stepped, Throttle, Totals, Vacuum,
     },
     outcome::{Failure, Outcome, Report},
     span::Span,
@@ -88,6 +88,7 @@ pub(super) struct Moving<'a> {
     pub(super) order: Order,
     pub(super) batch: Batch,
     pub(super) throttle: &'a Throttle,
+    pub(super) vacuum: Vacuum,
     pub(super) max_fraction: Option<f64>,
     pub(super) dry_run: bool,
     /// What [`Kind::check`](super::Kind::check) found; a run carries parameters that no file was checked with.
@@ -117,10 +118,15 @@ impl Moving<'_> {
             log(self.ctx, self.target, definition, &line).await;
             return Ok(Outcome::Done(self.preview_report(&preview)));
         }
-        self.really(&mut mover, pacer).await
+        self.really(definition, &mut mover, pacer).await
     }
 
-    async fn really(&self, mover: &mut Mover, mut pacer: Pacer<'_>) -> Result<Outcome, Broken> {
+    async fn really(
+        &self,
+        definition: &Definition,
+        mover: &mut Mover,
+        mut pacer: Pacer<'_>,
+    ) -> Result<Outcome, Broken> {
         let ctx = self.ctx;
         let fence = Fence { run: ctx.run.id, token: ctx.run.token };
         let pace = Pace { rows: u64::from(self.batch.rows), target: self.batch.target.0 };
@@ -153,6 +159,12 @@ impl Moving<'_> {
         report.set("rows_revisited", state.counts.revisited);
         report.set("steps", state.counts.steps);
         pacer.report(&mut report);
+        if self.vacuum == Vacuum::Auto {
+            let say = |table: &str| {
+                ctx.progress(state.counts.rows, Some(state.counts.rows), "rows", Some(&format!("vacuum {table}")))
+            };
+            pacing::vacuum(ctx, self.target, definition, &self.order, &state.counts, say, &mut report).await;
+        }
         report.set("duration_seconds", (end.at - state.cursor.begun_at).as_seconds_f64());
         Ok(Outcome::Done(report))
     }

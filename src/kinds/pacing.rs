@@ -1,5 +1,5 @@
 //! How moving work is paced: it waits between steps while the database is under pressure, rests its share of the time,
-//! and is refused when it would take too much at once.
+//! is refused when it would take too much at once, and vacuums after itself.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use super::{
     moving::{error, patiently},
 };
 use crate::{
-    dataset::{Brake, Order, Side, Throttle, Totals, Verdict},
+    dataset::{self, Brake, Counts, Definition, Order, Side, Throttle, Totals, Verdict},
     outcome::{Failure, Report},
 };
 
@@ -98,12 +98,49 @@ impl<'a> Pacer<'a> {
 
     /// How long it waited (of this attempt).
     pub(super) fn report(&self, report: &mut Report) {
-        let seconds = |time: Duration| (time.as_secs_f64() * 1_000.0).round() / 1_000.0;
-        report.set("throttled_seconds", seconds(self.throttled));
+        report.set("throttled_seconds", rounded(self.throttled));
         if self.share < 1.0 {
-            report.set("rested_seconds", seconds(self.rested));
+            report.set("rested_seconds", rounded(self.rested));
         }
     }
+}
+
+/// Vacuums what many rows have left, and reports it. The rows have moved, so nothing here fails the run.
+pub(super) async fn vacuum(
+    ctx: &Ctx,
+    target: &str,
+    definition: &Definition,
+    order: &Order,
+    counts: &Counts,
+    say: impl Fn(&str),
+    report: &mut Report,
+) {
+    let Ok(there) = ctx.target(target) else { return };
+    let begun = Instant::now();
+    let done = match dataset::vacuum(there.pool(), definition, order, counts, &ctx.stop, say).await {
+        Ok(done) => done,
+        Err(error) => {
+            tracing::warn!("target `{target}` is left to autovacuum: {error}");
+            report.set("vacuum_notes", format!("left to autovacuum: {error}"));
+            return;
+        }
+    };
+    if !done.tables.is_empty() {
+        report.set("vacuumed", done.tables.join(", "));
+        report.set("space_reusable_bytes", done.reusable);
+        report.set("space_returned_bytes", done.returned);
+        report.set("vacuum_seconds", rounded(begun.elapsed()));
+    }
+    if !done.analyzed.is_empty() {
+        report.set("analyzed", done.analyzed.join(", "));
+    }
+    if !done.notes.is_empty() {
+        report.set("vacuum_notes", done.notes.join("\n"));
+    }
+}
+
+fn rounded(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1_000.0).round() / 1_000.0
 }
 
 /// How long to rest after a step so that work takes no more than its share of the time.

@@ -179,3 +179,97 @@ async fn a_query_that_takes_too_long_is_a_reason_to_wait_and_a_stop_ends_it() {
     let ended = tokio::time::timeout(support::PATIENCE, run).await.expect("it ends").expect("no panic");
     assert!(matches!(ended, Err(Broken::Stopped)));
 }
+
+/// Tables of a data set that many rows leave, and the order to archive them.
+async fn many_rows() -> (Site, &'static str) {
+    let mut site = Site::new(10).await;
+    site.run(
+        "create table public.note (id bigint primary key, at timestamptz not null, text text);
+         create table public.word (id bigint primary key, note bigint not null references public.note);
+         create index on public.word (note);
+         insert into public.note select n, now() - interval '2 years', repeat('x', 100) from generate_series(1, 12000) n;
+         insert into public.note select n, now(), repeat('x', 100) from generate_series(12001, 20000) n;
+         insert into public.word select n, n from generate_series(1, 500) n;",
+    )
+    .await;
+    site.run("vacuum analyze public.note, public.word").await;
+    site.definition = serde_json::json!({
+        "table": "public.note", "key": ["id"], "age": "at", "children": "foreign keys", "archive": { "suffix": "_archive" },
+    });
+    (site, "older_than = '365d'\ndry_run = false\nmax_fraction = 1.0\n")
+}
+
+#[tokio::test]
+async fn many_moved_rows_are_vacuumed_afterwards_and_the_room_is_told_honestly() {
+    let (site, table) = many_rows().await;
+    let vacuums = "select pg_stat_get_vacuum_count('public.note'::regclass)";
+    let before = site.count(vacuums).await;
+    let size = site.count("select pg_relation_size('public.note')").await;
+
+    let report = done(archive(site.ctx(), table).await);
+
+    assert_eq!(report.get("vacuumed").and_then(|v| v.as_str()), Some("public.note"), "{report:?}");
+    assert_eq!(report.get("analyzed").and_then(|v| v.as_str()), Some("public.note_archive"), "few words moved");
+    assert!(site.count(vacuums).await > before);
+    assert_eq!(site.count("select pg_relation_size('public.note')").await, size, "it keeps its room");
+    assert_eq!(number(&report, "space_returned_bytes"), 0);
+    let reusable = number(&report, "space_reusable_bytes");
+    assert!(reusable > size / 3 && reusable <= size, "{reusable} of {size}");
+    assert_eq!(report.get("vacuum_notes"), None);
+    // New rows use it.
+    site.run("insert into public.note select n, now(), repeat('x', 100) from generate_series(20001, 31000) n").await;
+    assert_eq!(site.count("select pg_relation_size('public.note')").await, size);
+}
+
+#[tokio::test]
+async fn rows_that_an_old_transaction_still_sees_are_no_usable_room() {
+    let (site, table) = many_rows().await;
+    let mut old = site.pool().begin().await.expect("a transaction");
+    sqlx::query("set transaction isolation level repeatable read").execute(&mut *old).await.expect("a mode");
+    sqlx::query("select count(*) from public.note").execute(&mut *old).await.expect("a snapshot");
+
+    let report = done(archive(site.ctx(), table).await);
+
+    assert_eq!(number(&report, "space_reusable_bytes"), 0, "{report:?}");
+    let notes = report.get("vacuum_notes").and_then(|v| v.as_str()).expect("a note");
+    assert!(notes.contains("12000 dead rows of public.note are still seen by an old transaction"), "{notes}");
+}
+
+#[tokio::test]
+async fn a_vacuum_that_cannot_be_is_a_note_and_no_failure() {
+    let (site, table) = many_rows().await;
+    // Never means never.
+    let report = done(archive(site.ctx(), &format!("{table}vacuum = 'never'\nmax_rows = 100")).await);
+    assert_eq!((report.get("vacuumed"), report.get("vacuum_notes")), (None, None));
+
+    // Somebody has just what a vacuum needs.
+    let mut other = site.pool().begin().await.expect("a transaction");
+    sqlx::query("lock table public.note in share update exclusive mode").execute(&mut *other).await.expect("a lock");
+    let report = done(archive(site.ctx(), &format!("{table}max_rows = 11_000")).await);
+    other.rollback().await.expect("a rollback");
+    assert_eq!((number(&report, "rows_archived"), report.get("vacuumed")), (11_000, None));
+    let notes = report.get("vacuum_notes").and_then(|v| v.as_str()).expect("a note");
+    assert!(notes.starts_with("public.note is left to autovacuum: somebody held it locked"), "{notes}");
+}
+
+#[tokio::test]
+async fn tables_of_somebody_else_are_left_to_autovacuum_with_a_note() {
+    let (site, table) = many_rows().await;
+    let user = format!("keeper_{}", site.database.name());
+    site.run(&format!("create role {user} login; grant create on schema public to {user}")).await;
+    let wanted = dataset::Wanted { roles: vec![user.clone()], ..Default::default() };
+    dataset::install(site.pool(), false, &wanted).await.expect("grants");
+    site.run(&format!("grant all on all tables in schema public to {user}")).await;
+    let mut url = url::Url::parse(&site.database.login().to_string()).expect("a URL");
+    url.query_pairs_mut().append_pair("options[role]", &user);
+    let login = Login::new(&Secret::new(url.to_string()), None).expect("a login");
+    let mut ctx = support::ctx([Target::new("collector", login, None)], Vaults::default());
+    ctx.dataset = Some(site.definition.clone());
+
+    let report = done(archive(ctx, table).await);
+
+    let notes = report.get("vacuum_notes").and_then(|v| v.as_str()).expect("a note");
+    assert!(notes.contains("public.note is left to autovacuum: it belongs to `sexton`"), "{notes}");
+    assert_eq!(report.get("analyzed").and_then(|v| v.as_str()), Some("public.note_archive"), "its own it may");
+    site.run(&format!("drop owned by {user}; drop role {user}")).await;
+}
