@@ -215,7 +215,7 @@ mod tests {
             by: String::new(),
             reason: String::new(),
         };
-        let found = Totals { eligible: 4_105, sizes: Sizes { main: 5_000, archive: 0 }, ..Totals::default() };
+        let found = Totals { eligible: 4_105, sizes: Sizes { main: 5_000, ..Sizes::default() }, ..Totals::default() };
         let (why, help) = too_much(&order(None), &found, Some(0.5)).expect("refused");
         assert_eq!(
             why,
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(too_much(&order(None), &Totals::default(), Some(0.5)), None, "nothing of nothing");
         // Where the job says nothing, half of the table is the most, but for few rows.
         assert_eq!(too_much(&order(None), &found, None), None);
-        let found = Totals { eligible: 41_050, sizes: Sizes { main: 50_000, archive: 0 }, ..Totals::default() };
+        let found = Totals { eligible: 41_050, sizes: Sizes { main: 50_000, ..Sizes::default() }, ..Totals::default() };
         assert!(too_much(&order(None), &found, None).is_some());
         assert_eq!(too_much(&order(Some(25_000)), &found, None), None);
     }

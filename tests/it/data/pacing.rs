@@ -8,6 +8,18 @@ use sqlx::{Connection, PgConnection};
 
 use super::*;
 
+#[test]
+fn the_guide_s_job_is_a_good_file() {
+    let guide = include_str!("../../../docs/pacing.md");
+    let job = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("\n```").next()).expect("a block");
+    let mut files = BTreeMap::new();
+    files.insert("jobs/archive-gently.toml".to_owned(), job.to_owned());
+    let set = include_str!("../../../jobs/datasets/interface_exceptions.toml");
+    files.insert("jobs/datasets/interface_exceptions.toml".to_owned(), set.to_owned());
+    let parsed = sexton::catalog::Catalog::parse(&sexton::catalog::Files(files));
+    assert!(parsed.problems.is_empty(), "{:?}", parsed.problems);
+}
+
 /// Steps so small that there are many.
 const SMALL: &str = "older_than = '200d'\ndry_run = false\nbatch = { rows = 10 }\n";
 
