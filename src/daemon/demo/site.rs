@@ -11,13 +11,14 @@ use super::{COLLECTOR, QUEUE};
 use crate::{cli::AskError, daemon::inbox::Inbox, embedded::Cluster, secret::Secret};
 
 /// The jobs that Sexton ships, as a person finds them in the repository.
-const SHIPPED: [(&str, &str); 12] = [
+const SHIPPED: [(&str, &str); 13] = [
     ("jobs/backup-collector.toml", include_str!("../../../jobs/backup-collector.toml")),
     ("jobs/archive-exceptions.toml", include_str!("../../../jobs/archive-exceptions.toml")),
     ("jobs/cleanup-resolved.toml", include_str!("../../../jobs/cleanup-resolved.toml")),
     ("jobs/cleanup-old.toml", include_str!("../../../jobs/cleanup-old.toml")),
     ("jobs/validate-full.toml", include_str!("../../../jobs/validate-full.toml")),
     ("jobs/migrate-legacy.toml", include_str!("../../../jobs/migrate-legacy.toml")),
+    ("jobs/restore-exceptions.toml", include_str!("../../../jobs/restore-exceptions.toml")),
     ("jobs/validate-specific.toml", include_str!("../../../jobs/validate-specific.toml")),
     ("jobs/validate-referential-integrity.toml", include_str!("../../../jobs/validate-referential-integrity.toml")),
     ("jobs/validate-archive-consistency.toml", include_str!("../../../jobs/validate-archive-consistency.toml")),
