@@ -53,7 +53,6 @@ async fn time_that_was_missed_is_caught_up_once_or_skipped_as_the_file_says() {
         let daemon = site.daemon(&["run"]).await;
         daemon.wait_for_line("is at work").await;
         daemon.terminate().await;
-        all_over(&queue).await;
         sqlx::query("update sexton.schedule set watermark = now() - interval '1 hour'")
             .execute(queue.pool())
             .await
