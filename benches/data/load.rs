@@ -40,8 +40,8 @@ pub async fn measure(site: &Site) -> Measured {
     site.copy(COPY).await;
     let mut admin = site.connect(COPY).await;
     let (mut calm, mut busy, mut moved, mut busy_seconds) = (Vec::new(), Vec::new(), 0, 0);
-    // So that no stretch is the first to touch a page.
-    stretch(site, COPY, rate, 3).await;
+    // So that no stretch is the first to touch a page, nor waits for the disk to take in the copy.
+    stretch(site, COPY, rate, 15).await;
     for round in 0..ROUNDS {
         calm.extend(stretch(site, COPY, rate, seconds).await);
         let job = format!("throttled-{round}");

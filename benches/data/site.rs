@@ -165,6 +165,8 @@ impl Site {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         admin.close().await.unwrap();
+        // A process that says nothing any more has yet to end.
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.cluster.pid().unwrap())).unwrap();
         // After the name in brackets: state, 10 more, own user and system time, then that of children that have ended.
         let ticks =

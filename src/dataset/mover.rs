@@ -285,7 +285,7 @@ impl Mover {
         Ok(Stepped::Pause(pause))
     }
 
-    /// Writes down that all is done: the counts afterwards, the log's line and the checkpoint in one transaction.
+    /// Counts what is there now, then writes down that all is done: the log's line and the checkpoint in one transaction.
     ///
     /// `line` makes the log's line from the final state.
     pub async fn finish(
@@ -297,9 +297,12 @@ impl Mover {
         if let Some(end) = state.cursor.end {
             return Ok(end);
         }
+        // Counting may take seconds, and nothing that writes may.
         let mut tx = begin(&self.pool, "repeatable read", LOOK, COUNT).await?;
         let totals = self.totals(&mut tx, state.cursor.cutoff).await?;
         let at = sqlx::query_scalar("select clock_timestamp()").fetch_one(&mut *tx).await?;
+        tx.rollback().await?;
+        let mut tx = begin(&self.pool, "read committed", LOOK, LOOK).await?;
         let full = self.order.max_rows.is_some_and(|most| state.counts.rows >= most);
         let skipped_locked = if full { 0 } else { totals.eligible.saturating_sub(state.counts.stuck) };
         let end = End { sizes: totals.sizes, skipped_locked, at };
