@@ -5,18 +5,9 @@
 create or replace function sexton.log_migration(definition jsonb, line jsonb) returns boolean
 language plpgsql as $function$
 declare
-    name constant text := definition #>> '{log,migration}';
-    log_table text;
+    log_table constant text := sexton.log_table(definition #>> '{log,migration}');
 begin
-    if name is null then
-        return false;
-    end if;
-    select format('%I.%I', n.nspname, c.relname) into log_table
-    from pg_class c
-    join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname || '.' || c.relname = name and c.relkind in ('r', 'p');
     if log_table is null then
-        raise warning 'the log table % is not here; the migration is not logged', name;
         return false;
     end if;
     execute format('insert into %s (migration_type, source_table, records_processed, records_migrated, records_failed, started_at, completed_at, status, error_details, initiated_by) values ($1, $2, $3, $4, $5, $6, clock_timestamp(), $7, $8, $9)', log_table)

@@ -6,21 +6,12 @@ create or replace function sexton.log_operation(definition jsonb, line jsonb) re
 language plpgsql as $function$
 declare
     log constant text := case line ->> 'operation' when 'cleanup' then 'cleanup' else 'archive' end;
-    name constant text := definition -> 'log' ->> log;
+    log_table constant text := sexton.log_table(definition -> 'log' ->> log);
     started constant timestamptz := line ->> 'started_at';
     -- The log's counts are integers; a bigger count is worth more than an error.
     rows constant integer := least((line ->> 'rows')::bigint, 2147483647);
-    log_table text;
 begin
-    if name is null then
-        return false;
-    end if;
-    select format('%I.%I', n.nspname, c.relname) into log_table
-    from pg_class c
-    join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname || '.' || c.relname = name and c.relkind in ('r', 'p');
     if log_table is null then
-        raise warning 'the log table % is not here; the operation is not logged', name;
         return false;
     end if;
     execute case log

@@ -36,12 +36,12 @@ const ENGINE: &[&str] = &[
     include_str!("../../sql/functions/prepare_partition.sql"),
     include_str!("../../sql/functions/take_partition.sql"),
     include_str!("../../sql/functions/restore_step.sql"),
+    include_str!("../../sql/functions/log_table.sql"),
     include_str!("../../sql/functions/log_operation.sql"),
     include_str!("../../sql/functions/run_order.sql"),
     include_str!("../../sql/functions/definition_of.sql"),
     include_str!("../../sql/functions/sizes.sql"),
     include_str!("../../sql/functions/statistics.sql"),
-    include_str!("../../sql/functions/run_exceptions.sql"),
     include_str!("../../sql/functions/unique_indexes.sql"),
     include_str!("../../sql/functions/log_migration.sql"),
     include_str!("../../sql/functions/migrate_source.sql"),
@@ -65,8 +65,10 @@ const ENGINE: &[&str] = &[
     include_str!("../../sql/functions/migrate.sql"),
 ];
 
-/// The collector's functions in the schema `public`: the one place outside of files that ops own that knows them.
+/// The collector's functions in the schema `public`, after what they have in common: the one place outside of files
+/// that ops own that knows them.
 const CONTRACT: &[&str] = &[
+    include_str!("../../sql/contract/run_exceptions.sql"),
     include_str!("../../sql/contract/archive_old_exceptions.sql"),
     include_str!("../../sql/contract/cleanup_old_exceptions.sql"),
     include_str!("../../sql/contract/cleanup_resolved_exceptions.sql"),

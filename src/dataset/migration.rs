@@ -18,7 +18,7 @@ use super::{
     error::{Error, explained},
     fence::Fence,
     install,
-    mover::{Pace, adapt, contention},
+    pace::{Pace, adapt, contention},
     session::{COUNT, LOCK, LOOK, begin, limit},
 };
 

@@ -16,6 +16,7 @@ mod log;
 mod migration;
 mod mover;
 mod order;
+mod pace;
 mod partition;
 pub mod quote;
 mod restore;
@@ -32,8 +33,9 @@ pub use holds::{Hold, Statistics, Survey, TableSize, hold, holds, release, surve
 pub use install::{Installed, Known, VERSION, Wanted, install};
 pub use log::{LogLine, Operation};
 pub use migration::{Migrating, Migration, MigrationLine, Migrator, Sample, find_source, log_migration};
-pub use mover::{Mover, Pace, Preview, Stepped, write_log};
+pub use mover::{Mover, Preview, Stepped, write_log};
 pub use order::{Disposal, Order, Select, Side};
+pub use pace::Pace;
 pub use restore::{Restorer, Restoring};
 pub use throttle::{Brake, Bytes, Replica, Signals, Slot, Throttle, ThrottleProblem, Verdict, decide};
 pub use vacuum::{Vacuum, Vacuumed, vacuum};

@@ -10,8 +10,9 @@ use sqlx::types::Json;
 use super::{
     error::Error,
     fence::{Fence, State},
-    mover::{Mover, contention},
+    mover::Mover,
     order::{Disposal, Side},
+    pace::contention,
     session::{COUNT, LOOK, begin},
 };
 
