@@ -2,6 +2,7 @@
 create or replace function sexton.bytes(oid jsonb) returns bigint
 language sql stable
 begin atomic
-    select coalesce(sum(pg_total_relation_size(t.relid)), 0)::bigint
+    -- Only a partitioned table has a tree; any other is asked itself.
+    select coalesce(sum(pg_total_relation_size(t.relid)), pg_total_relation_size((oid #>> '{}')::oid), 0)::bigint
     from pg_partition_tree((oid #>> '{}')::oid) t;
 end;

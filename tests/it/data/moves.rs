@@ -23,6 +23,13 @@ async fn archiving_moves_whole_aggregates_and_loses_nothing() {
     assert_eq!(number(&report, "main_rows_before"), 600);
     assert_eq!(number(&report, "main_rows_after"), 600 - old);
     assert_eq!(number(&report, "archive_rows_before"), 0);
+    for (side, suffix) in [("main", ""), ("archive", "_archive")] {
+        let sizes: Vec<String> =
+            TABLES.iter().map(|table| format!("pg_total_relation_size('{table}{suffix}')")).collect();
+        let bytes = site.count(&format!("select {}", sizes.join(" + "))).await;
+        assert_eq!(number(&report, &format!("{side}_bytes_after")), bytes, "{side}");
+    }
+    assert_eq!(number(&report, "archive_bytes_before"), 0);
     assert_eq!(number(&report, "archive_rows_after"), old);
     assert_same(&site.everything().await, &before);
     for table in ["interface_exceptions", "retry_attempts", "order_items", "exception_status_changes"] {

@@ -81,6 +81,7 @@ async fn whole_old_partitions_change_hands_and_the_rest_goes_row_by_row() {
 
     assert_same(&everything(&site).await, &before);
     assert_eq!(number(&report, "partitions_archived"), 2, "the first and the third year; the second has open rows");
+    assert!(number(&report, "archive_bytes_after") > 0 && number(&report, "main_bytes_after") > 0, "{report:?}");
     for name in ["rows_archived", "detail_archived", "part_archived", "rows_kept_open"] {
         assert_eq!(report.get(name), dry.get(name), "{name}");
     }
