@@ -17,6 +17,7 @@ pub mod speed;
 pub mod state;
 
 // Floor 1: tools.
+pub mod backups;
 pub mod child;
 pub mod dataset;
 pub mod db;

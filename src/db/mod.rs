@@ -1,5 +1,6 @@
 //! Connections: to the queue's own database, and to the named targets that jobs work on.
 
+mod failure;
 mod migrate;
 mod sources;
 mod target;
@@ -11,6 +12,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+pub use failure::failure;
 pub use migrate::{MigrateError, migrate};
 pub use sources::Sources;
 pub use target::{Login, LoginError, Target, Targets, UnknownTarget};

@@ -35,13 +35,22 @@ pub struct Options {
     pub fetch: bool,
     /// The folder under which fetched programs are kept, for several clusters to share; the state folder if none.
     pub programs: Option<PathBuf>,
+    /// The major version that it must be of; the most preferred one if none.
+    pub major: Option<u32>,
     /// How long to wait for another process that is just starting or stopping the server.
     pub patience: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { durable: true, max_connections: 60, fetch: true, programs: None, patience: Duration::from_secs(60) }
+        Self {
+            durable: true,
+            max_connections: 60,
+            fetch: true,
+            programs: None,
+            major: None,
+            patience: Duration::from_secs(60),
+        }
     }
 }
 
@@ -229,6 +238,13 @@ async fn choose(
 ) -> Result<Binaries, EmbeddedError> {
     let programs = options.programs.as_ref().unwrap_or(&folder.state);
     let mut found = find(programs, spawner).await?;
+    if let Some(wanted) = options.major {
+        let list = found.iter().map(|binaries| binaries.major.to_string()).collect::<Vec<_>>().join(", ");
+        found.retain(|binaries| binaries.major == wanted);
+        if found.is_empty() {
+            return Err(EmbeddedError::Major { wanted, found: if list.is_empty() { "none".to_owned() } else { list } });
+        }
+    }
     if found.is_empty() && options.fetch {
         found.push(fetch::fetch(programs, owner, spawner).await?);
     }

@@ -28,6 +28,16 @@ pub enum EmbeddedError {
         /// What there is instead.
         found: String,
     },
+    /// No server of the version that is needed.
+    #[error(
+        "server programs of PostgreSQL {wanted} are needed, and are not here (found: {found})\n  help: install them (Debian, Ubuntu: apt-get install postgresql-{wanted}; Fedora, RHEL: dnf install postgresql{wanted}-server; Alpine: apk add postgresql{wanted})"
+    )]
+    Major {
+        /// The major that is needed.
+        wanted: u32,
+        /// What there is instead.
+        found: String,
+    },
     /// As root, the server's user cannot get to the folder.
     #[error("PostgreSQL never runs as root, and user `{user}` cannot enter {}\n  help: choose another folder with --state-dir, for example /var/lib/sexton, or chmod o+x it", .folder.display())]
     Unreachable {

@@ -11,10 +11,11 @@ use uuid::Uuid;
 
 use super::Broken;
 use crate::{
+    backups::work::{Tell, Work},
     child::Spawner,
     db::{Target, Targets},
     outcome::{Failure, Report},
-    vault::Vaults,
+    vault::{Vault, Vaults},
 };
 
 /// What one attempt is given.
@@ -99,6 +100,24 @@ impl Ctx {
             Failure::never(unknown.to_string()).help(format!("add [targets.{name}] with its url to sexton.toml"))
         })?;
         Ok(target)
+    }
+
+    /// A vault by name.
+    pub fn vault(&self, name: &str) -> Result<Arc<Vault>, Broken> {
+        let vault = self.env.vaults.get(name).map_err(|unknown| {
+            Failure::never(unknown.to_string()).help(format!("add [vaults.{name}] with `dir` or `s3` to sexton.toml"))
+        })?;
+        Ok(Arc::clone(vault))
+    }
+
+    /// Where work on backups says how far it is.
+    pub(super) fn tell(&self) -> impl Fn(u64, Option<u64>, &str, Option<&str>) + Send + Sync {
+        |done, total, unit: &str, note: Option<&str>| self.progress(done, total, unit, note)
+    }
+
+    /// What work on backups may use.
+    pub(super) fn work<'a>(&'a self, tell: &'a Tell<'a>) -> Work<'a> {
+        Work { spawner: &self.env.spawner, pg_bin: self.env.pg_bin.as_deref(), stop: &self.stop, tell }
     }
 
     /// Says how far the work is.

@@ -13,6 +13,7 @@ mod http;
 mod migrate;
 mod moving;
 mod pacing;
+mod prove;
 mod registry;
 mod restore;
 mod sql;
@@ -23,23 +24,27 @@ use std::future::Future;
 use serde::de::DeserializeOwned;
 
 use crate::{
+    backups::work::Ended,
     outcome::{Failure, Outcome},
     span::Span,
     state::OnLost,
 };
 
 pub use archive::Archive;
-pub use backup::{Backup, Keep};
+pub use backup::{Backup, Mode, When};
 pub use cleanup::Cleanup;
 pub use ctx::{Ctx, Env, Progress, RunInfo};
 pub use exec::Exec;
 pub use http::{HeaderValue, Http, Statuses};
 pub use migrate::Migrate;
 pub use moving::{Batch, Planned};
+pub use prove::{ProofOptions, Prove, Which};
 pub use registry::{Entry, Finding, Inspection, ParamsAre, Source, Uses, entry, find};
 pub use restore::{By, Restore};
 pub use sql::Sql;
 pub use validate::{Suites, Thresholds, Validate};
+
+pub use crate::db::failure as database_failure;
 
 /// Every kind that this binary has.
 pub const ALL: &[Entry] = &[
@@ -49,6 +54,7 @@ pub const ALL: &[Entry] = &[
     entry::<Exec>(),
     entry::<Http>(),
     entry::<Migrate>(),
+    entry::<Prove>(),
     entry::<Restore>(),
     entry::<Sql>(),
     entry::<Validate>(),
@@ -116,29 +122,17 @@ impl From<Failure> for Broken {
     }
 }
 
-impl From<sqlx::Error> for Broken {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Failed(database_failure(&error))
+impl From<Ended> for Broken {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Failed(failure) => Self::Failed(failure),
+            Ended::Stopped => Self::Stopped,
+        }
     }
 }
 
-/// Says of a database error whether another attempt can help.
-///
-/// Classes by SQLSTATE (PostgreSQL documentation, appendix A): 08 connection, 40 rollback, 53 resources,
-/// 55P03 lock, 57 operator intervention and 58 system pass by themselves; the rest needs a person.
-pub fn database_failure(error: &sqlx::Error) -> Failure {
-    let Some(database) = error.as_database_error() else {
-        return Failure::later(format!("the database connection broke: {error}"));
-    };
-    let code = database.code().unwrap_or_default().into_owned();
-    let why = format!("the database refused a statement: {} (SQLSTATE {code})", database.message());
-    let passes = ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class)) || code == "55P03";
-    let failure = if passes { Failure::later(why) } else { Failure::never(why) };
-    match code.as_str() {
-        "42P01" => failure.help("check the table's name (schema.table) and that the target's user may see it"),
-        "42501" => failure.help("grant the missing privilege to the target's user"),
-        "28P01" | "28000" => failure.help("check the target's user and password in sexton.toml"),
-        "3D000" => failure.help("check the database's name in the target's URL in sexton.toml"),
-        _ => failure,
+impl From<sqlx::Error> for Broken {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Failed(database_failure(&error))
     }
 }

@@ -137,6 +137,11 @@ impl Dir {
         format!("cat {}", super::shell_word(&self.root.join(key).display().to_string()))
     }
 
+    pub(super) fn copy_command(&self, prefix: &str, into: &str) -> String {
+        let from = self.root.join(prefix.trim_end_matches('/')).display().to_string();
+        format!("cp -r {} {}", super::shell_word(&from), super::shell_word(into))
+    }
+
     /// Where a key leads; never out of the vault.
     fn path(&self, key: &str) -> Result<PathBuf, VaultError> {
         let inside = Path::new(key).components().all(|part| matches!(part, Component::Normal(_)));

@@ -140,6 +140,14 @@ impl Vault {
             Place::S3(s3) => s3.read_command(key),
         }
     }
+
+    /// The shell command that copies all objects below a prefix into a new folder with stock tools.
+    pub fn copy_command(&self, prefix: &str, into: &str) -> String {
+        match &self.place {
+            Place::Dir(dir) => dir.copy_command(prefix, into),
+            Place::S3(s3) => s3.copy_command(prefix, into),
+        }
+    }
 }
 
 impl fmt::Display for Vault {
@@ -189,7 +197,7 @@ impl Vaults {
 }
 
 /// Quotes a word for a POSIX shell, where it needs it.
-fn shell_word(word: &str) -> String {
+pub(crate) fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

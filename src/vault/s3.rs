@@ -237,6 +237,12 @@ impl S3 {
         format!("aws s3 cp{} {} -", endpoint.unwrap_or_default(), shell_word(&url))
     }
 
+    pub(super) fn copy_command(&self, prefix: &str, into: &str) -> String {
+        let url = format!("s3://{}/{}", self.options.bucket, self.key(prefix));
+        let endpoint = self.options.endpoint.as_ref().map(|url| format!(" --endpoint-url {}", shell_word(url)));
+        format!("aws s3 cp --recursive{} {} {}", endpoint.unwrap_or_default(), shell_word(&url), shell_word(into))
+    }
+
     fn key(&self, key: &str) -> String {
         if self.options.prefix.is_empty() { key.to_owned() } else { format!("{}/{key}", self.options.prefix) }
     }

@@ -4,7 +4,7 @@
 mod support;
 
 mod alerts;
-mod backup;
+mod backups;
 mod bench;
 mod collector;
 mod daemon;

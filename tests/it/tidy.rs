@@ -12,15 +12,22 @@ use crate::support;
 /// The floors, lowest first. A module may use the floors under its own.
 const FLOORS: [&[&str]; 6] = [
     &["expect", "outcome", "pulse", "retry", "secret", "slots", "span", "spec", "speed", "state"],
-    &["child", "dataset", "db", "embedded", "kinds", "metrics", "settings", "vault"],
+    &["backups", "child", "dataset", "db", "embedded", "kinds", "metrics", "settings", "vault"],
     &["catalog", "ledger", "outbox", "queue"],
     &["alerts", "planner", "requests", "worker"],
     &["cli", "http"],
     &["daemon"],
 ];
 
-/// Within floor 1, kinds stand on the tools, and the embedded cluster starts children.
-const WITHIN: [(&str, &str); 6] = [
+/// Within floor 1, kinds stand on the tools, backups on those that they are made with, and the embedded cluster starts
+/// children.
+const WITHIN: [(&str, &str); 12] = [
+    ("backups", "child"),
+    ("backups", "dataset"),
+    ("backups", "db"),
+    ("backups", "embedded"),
+    ("backups", "vault"),
+    ("kinds", "backups"),
     ("kinds", "child"),
     ("kinds", "dataset"),
     ("kinds", "db"),

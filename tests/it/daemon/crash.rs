@@ -58,7 +58,7 @@ async fn a_backup_whose_daemon_is_killed_is_taken_up_again_and_is_whole() {
     site.write("sexton.toml", &text.replace("[vaults.main]", "pg_bin = \"pg\"\n\n[vaults.main]"));
     stalling_pg_dump(&site, &programs);
     site.write("hold", "");
-    site.job("backup", "timeout = \"5m\"\n[backup]\ntarget = \"collector\"\nvault = \"main\"\n");
+    site.job("backup", "timeout = \"5m\"\n[backup]\ntarget = \"collector\"\nvault = \"main\"\nwaiver = \"a test\"\nglobals = false\nprove = \"never\"\n");
     let daemon = site.daemon(&["run"]).await;
     daemon.wait_for_line("is at work").await;
     let triggered = site.sexton(&["trigger", "backup"]).await;

@@ -50,7 +50,7 @@ async fn a_failure_says_what_where_and_what_to_do() {
     );
     site.job(
         "backup-nowhere",
-        "retry = { attempts = 1 }\ntimeout = \"1m\"\n[backup]\ntarget = \"collector\"\nvault = \"gone\"\n",
+        "retry = { attempts = 1 }\ntimeout = \"1m\"\n[backup]\ntarget = \"collector\"\nvault = \"gone\"\nwaiver = \"a test\"\n",
     );
     let daemon = site.daemon(&["run"]).await;
     daemon.wait_for_line("is at work").await;

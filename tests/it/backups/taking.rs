@@ -38,7 +38,7 @@ async fn source() -> Database {
 
 fn kind() -> Backup {
     serde_json::from_value(
-        json!({"target": "t", "vault": "main", "name": "shop", "keep": {"days": 30, "min_proven": 2}}),
+        json!({"target": "t", "vault": "main", "name": "shop", "waiver": "a test", "globals": false, "prove": "never"}),
     )
     .unwrap()
 }
@@ -216,31 +216,6 @@ async fn a_vault_that_refuses_is_found_before_anything_is_dumped() {
     assert!(failure.why.contains("main"), "{failure:?}");
     let failure = failed(ctx([], Vaults::new([s3.vault("", true)]))).await;
     assert!(failure.why.contains("no target `t`"), "{failure:?}");
-}
-
-#[tokio::test]
-async fn rotation_plans_and_deletes_nothing() {
-    let (database, folder) = (source().await, tempfile::tempdir().unwrap());
-    let vault = || Vault::new("main", Options::Dir(folder.path().to_owned()));
-    // By its name: the name is what the vault knows. One has no manifest, one is of another name.
-    for (stem, declared) in [
-        ("shop_backup_20200101_020000_0123456789ab", true),
-        ("shop_backup_20200102_020000_0123456789ab", true),
-        ("shop_backup_20200103_020000_0123456789ab", false),
-        ("shop_backup_two_backup_20200101_020000_0123456789ab", true),
-    ] {
-        vault().put_new(&format!("{stem}.dump.zst"), b"old".to_vec()).await.unwrap();
-        if declared {
-            vault().put_new(&format!("metadata/{stem}.manifest.json"), b"{}".to_vec()).await.unwrap();
-        }
-    }
-    let report = done(ctx([database.target("t")], Vaults::new([vault()]))).await;
-    // The newest two stay, whatever their age: today's and one of the old.
-    assert_eq!((report.number("backups"), report.number("would_delete")), (Some(3.0), Some(1.0)), "{report:?}");
-    let report = done(ctx([database.target("t")], Vaults::new([vault()]))).await;
-    assert_eq!((report.number("backups"), report.number("would_delete")), (Some(4.0), Some(2.0)), "{report:?}");
-    let objects = vault().list("").await.unwrap();
-    assert_eq!(objects.iter().filter(|object| object.key.ends_with(".dump.zst")).count(), 6, "{objects:?}");
 }
 
 #[tokio::test]

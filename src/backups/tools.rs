@@ -14,12 +14,30 @@ use crate::{child::Spawner, embedded, outcome::Failure};
 
 /// Programs that fit the server.
 #[derive(Debug, Clone)]
-pub(super) struct Tools {
-    pub(super) pg_dump: PathBuf,
-    pub(super) pg_restore: PathBuf,
-    pub(super) major: u32,
+pub struct Tools {
+    /// `pg_dump`; its siblings are in the same folder.
+    pub pg_dump: PathBuf,
+    /// `pg_restore`.
+    pub pg_restore: PathBuf,
+    /// Their major.
+    pub major: u32,
     /// As `pg_dump --version` has it.
-    pub(super) version: String,
+    pub version: String,
+}
+
+impl Tools {
+    /// Another program of the same package: `psql`, `pg_dumpall`.
+    ///
+    /// # Errors
+    /// When the package has none.
+    pub(super) fn sibling(&self, name: &str) -> Result<PathBuf, Failure> {
+        let path = self.pg_dump.with_file_name(name);
+        if path.is_file() {
+            return Ok(path);
+        }
+        Err(Failure::never(format!("{} is not there, though pg_dump is", path.display()))
+            .help(format!("install PostgreSQL's client programs of {} whole", self.major)))
+    }
 }
 
 /// A version is printed at once, or the program hangs.

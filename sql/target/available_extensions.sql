@@ -1,0 +1,2 @@
+-- The extensions that a server could install.
+select name::text from pg_available_extensions

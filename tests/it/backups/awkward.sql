@@ -1,0 +1,35 @@
+-- A database of every awkward thing.
+create extension if not exists pgcrypto; create extension if not exists citext; create extension hstore;
+
+do $$ begin create role sexton_app; exception when duplicate_object or unique_violation then null; end $$;
+do $$ begin create role "Odd Role"; exception when duplicate_object or unique_violation then null; end $$;
+create schema "Odd Schema" authorization sexton_app;
+create domain public.email as citext check (value ~ '@');
+create type public.mood as enum ('sad','ok','happy');
+create type public.pair as (a int, b text);
+create table public.parted(id bigint generated always as identity, at timestamptz not null, status varchar(20) default 'NEW' check (status in ('NEW','ACK','DONE')), v double precision, primary key(id, at)) partition by range(at);
+create table public.p1 partition of public.parted for values from ('2026-01-01') to ('2026-02-01');
+create table public.p2 partition of public.parted default;
+insert into parted(at,v) select '2026-01-15'::timestamptz + n*interval '1 hour', case n%4 when 0 then 'NaN'::float8 when 1 then 'Infinity' else n end from generate_series(1,2000) n;
+create table public.a(id serial primary key, b_id int, note text, gen text generated always as (upper(note)) stored, m mood default 'ok', e email, arr int[][], by bytea, d date, pr pair, h hstore, j jsonb, mo money, iv interval);
+create table public.b(id serial primary key, a_id int references a(id));
+alter table a add foreign key (b_id) references b(id) deferrable;
+insert into a(b_id,note,by,d,arr,e,pr,j,mo,iv) select null::int,'n'||n, sha256(n::text::bytea), case when n%2=0 then 'infinity'::date else '-infinity' end, array[[n,2],[3,n]],'a@b', row(n::int,'x'::text)::pair, jsonb_build_object('k',n), n::money, n * interval '1 day 2 sec' from generate_series(1,500) n;
+insert into b(a_id) select id from a; update a set b_id=id;
+create table "Odd Schema"."Odd ""tab le"("Col ""1" int, t text, "select" text); insert into "Odd Schema"."Odd ""tab le" values (1,'t','x');
+alter table "Odd Schema"."Odd ""tab le" owner to "Odd Role"; grant select("select") on "Odd Schema"."Odd ""tab le" to sexton_app;
+create table public.empty(); create table public.nul(a int); insert into nul values(null);
+create table sec(id int, who text); insert into sec values (1,'x'); alter table sec enable row level security; create policy p on sec for select to sexton_app using (who = current_user);
+create view v as select status, count(*) from parted where status = any(array['NEW','ACK']::varchar[]) group by 1;
+create materialized view mv as select id, note from a; create index on mv(id);
+create index part_idx on parted(v) where status in ('NEW','ACK'); create unique index on a(lower(note));
+create function f(x int) returns int language plpgsql as $$ begin return x::int + 1; end $$; grant execute on function f(int) to sexton_app; revoke all on function f(int) from public;
+create function trg() returns trigger language plpgsql as $$begin return new; end$$; create trigger t before update on a for each row when (old.note is distinct from new.note) execute function trg();
+create sequence s2 increment -2 start -1; select nextval('s2'); select nextval('s2');
+select lo_from_bytea(0, decode(repeat('00ff',3000),'hex')); select lo_create(0); 
+create table inh_p(a int); create table inh_c(b int) inherits(inh_p); insert into inh_c values(1,2);
+alter table a add column x text; alter table a drop column x; comment on table a is 'hi (there)'; comment on column a.note is 'c';
+create statistics st on id, b_id from a; alter default privileges grant select on tables to sexton_app;
+create aggregate mysum(int) (sfunc=int4pl, stype=int, initcond='0');
+create unlogged table unl(a int); insert into unl values(3);
+alter table a cluster on a_pkey; alter table parted replica identity full;

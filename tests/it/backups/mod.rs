@@ -1,0 +1,4 @@
+//! Claims about backups: taken whole or not at all, proven by a copy, and restored.
+
+mod proving;
+mod taking;
