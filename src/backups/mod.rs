@@ -10,6 +10,7 @@
 //! was taken in the dump's own snapshot. The vault is the truth about all of it; nothing here needs a queue.
 
 mod copy;
+pub mod drill;
 mod dump;
 mod fingerprint;
 mod globals;

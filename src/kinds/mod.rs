@@ -8,6 +8,7 @@ mod backup;
 mod cleanup;
 mod counted;
 mod ctx;
+mod drill;
 mod exec;
 mod http;
 mod migrate;
@@ -34,6 +35,7 @@ pub use archive::Archive;
 pub use backup::{Backup, Mode, When};
 pub use cleanup::Cleanup;
 pub use ctx::{Ctx, Env, Progress, RunInfo};
+pub use drill::Drill;
 pub use exec::Exec;
 pub use http::{HeaderValue, Http, Statuses};
 pub use migrate::Migrate;
@@ -51,6 +53,7 @@ pub const ALL: &[Entry] = &[
     entry::<Archive>(),
     entry::<Backup>(),
     entry::<Cleanup>(),
+    entry::<Drill>(),
     entry::<Exec>(),
     entry::<Http>(),
     entry::<Migrate>(),

@@ -56,6 +56,9 @@ fn definitions(source: &Fingerprint, copy: &Fingerprint, leave: Leave, found: &m
     let nothing = BTreeMap::new();
     let objects: BTreeSet<_> = source.objects.keys().chain(copy.objects.keys()).collect();
     for object in objects {
+        if leave.owners && object.starts_with("default grants") {
+            continue;
+        }
         let (was, is) = (source.objects.get(object), copy.objects.get(object));
         match (was, is) {
             (Some(_), None) => found.push(format!("{object} is missing")),

@@ -67,6 +67,7 @@ pub(super) async fn hold(facts: &Facts<'_>, collector: &PgPool, queue: &PgPool) 
         Claim { what: "every slot that was due has one decision, and fired", found: slots(queue).await? },
         Claim { what: "each run ended as it should", found: endings(facts) },
         Claim { what: "the backup in the vault has the manifest's checksum and a readable head", found: backup(facts) },
+        Claim { what: "a copy restored from the backup equals what was dumped", found: proven(facts) },
         Claim { what: "validation counts what is wrong", found: validation(facts, collector).await? },
         Claim { what: "the archive's dry run changed nothing", found: same(&facts.before, &facts.between) },
         Claim { what: "the real run moved what the dry run said", found: predicted(facts) },
@@ -124,6 +125,34 @@ fn backup(facts: &Facts<'_>) -> Result<String, String> {
     let mut dump = zstd::Decoder::new(bytes.as_slice()).map_err(|error| error.to_string())?;
     dump.read_exact(&mut head).map_err(|error| error.to_string())?;
     ensure(&head == b"PGDMP", format!("{key}, {} bytes, SHA-256 {}…", bytes.len(), &digest[..12]))
+}
+
+/// The proof that lies beside the backup, its rows counted by the demo before.
+fn proven(facts: &Facts<'_>) -> Result<String, String> {
+    let proofs = files(&facts.site.vault, "-proven.json");
+    let [proof] = proofs.as_slice() else {
+        return Err(format!("{} proofs in the vault, not one", proofs.len()));
+    };
+    let read = |path: &PathBuf| -> Result<Value, String> {
+        let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+        serde_json::from_str(&text).map_err(|error| error.to_string())
+    };
+    let proof = read(proof)?;
+    let manifest = files(&facts.site.vault, ".manifest.json");
+    let manifest = read(manifest.first().ok_or("no manifest")?)?;
+    for (table, (main, _)) in &facts.before {
+        let dumped = manifest.pointer(&format!("/fingerprint/tables/public.{table}/rows")).and_then(Value::as_i64);
+        if dumped != Some(*main) {
+            return Err(format!("{table} had {main} rows, and the fingerprint says {dumped:?}"));
+        }
+    }
+    let number = |name: &str| proof.get(name).and_then(Value::as_f64).unwrap_or(-1.0);
+    Ok(format!(
+        "{} rows of {} tables, restored in {:.1} s on a throw-away server",
+        number("rows"),
+        number("tables"),
+        number("restore_seconds")
+    ))
 }
 
 /// Every file below `folder` with this ending.

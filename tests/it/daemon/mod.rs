@@ -5,6 +5,7 @@ mod files;
 mod fleet;
 mod http;
 mod once;
+mod proof;
 mod trouble;
 
 use std::time::Duration;
