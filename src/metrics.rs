@@ -43,6 +43,8 @@ pub const DATA_BYTES: &str = "sexton_data_bytes";
 pub const VALIDATION_ISSUES: &str = "sexton_validation_issues";
 /// 1 while the files on disk are the ones in use, 0 while they are broken or differ.
 pub const FILES_GOOD: &str = "sexton_config_last_reload_successful";
+/// 1 while all that a scheduled job needs was there when this process last looked, else 0, by `job`.
+pub const JOB_READY: &str = "sexton_job_ready";
 /// Always 1, with the `version` as label.
 pub const BUILD: &str = "sexton_build_info";
 
@@ -86,6 +88,7 @@ fn describe() {
     describe_gauge!(DATA_BYTES, "Bytes of a data set's tables when a run last counted its rows");
     describe_gauge!(VALIDATION_ISSUES, "Bad rows that the last validation found");
     describe_gauge!(FILES_GOOD, "1 while the files on disk are good and in use");
+    describe_gauge!(JOB_READY, "1 while all that a scheduled job needs is there");
     describe_gauge!(BUILD, "The version of this binary");
     metrics::gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::decide::Because;
-use crate::outbox::{Event, FILES, Message, OF_CHANNEL};
+use crate::outbox::{Event, FILES, Message, OF_CHANNEL, OF_READY};
 
 /// The most characters of a line: enough for an error, too little for a dump.
 const LINE: usize = 1_000;
@@ -13,6 +13,9 @@ const LINE: usize = 1_000;
 pub fn render(event: &Event, because: Because, id: Uuid) -> Message {
     let subject = match event.subject.strip_prefix(OF_CHANNEL) {
         Some(channel) => format!("the channel {channel}"),
+        None if event.subject.starts_with(OF_READY) => {
+            format!("the look at {}", event.subject.trim_start_matches(OF_READY))
+        }
         None if event.subject == FILES => "the job and schedule files".to_owned(),
         None => event.subject.clone(),
     };
@@ -26,6 +29,7 @@ pub fn render(event: &Event, because: Because, id: Uuid) -> Message {
         help: text(&event.detail, "help"),
         next: run
             .map(|run| format!("sexton runs show {run}"))
+            .or_else(|| event.subject.starts_with(OF_READY).then(|| "sexton ready".to_owned()))
             .or_else(|| (event.subject == FILES).then(|| "sexton check".to_owned())),
         event: event.kind.clone(),
         subject: event.subject.clone(),

@@ -24,6 +24,7 @@ mod pipe;
 mod program;
 pub mod proof;
 pub mod prove;
+pub mod ready;
 mod scratch;
 pub mod seal;
 pub mod shelf;

@@ -49,6 +49,8 @@ pub enum Command {
     Next(next::Args),
     /// Show what a job would do to a target's rows, before it does
     Explain(OnceArgs),
+    /// Look whether jobs could do their work: tools, vaults, databases, room
+    Ready(ReadyArgs),
     /// Hand a run of a job to the daemons
     Trigger(TriggerArgs),
     /// Run a job now, in this process; needs no daemon
@@ -76,6 +78,14 @@ pub struct DemoArgs {
     /// The HTTP port on 127.0.0.1; 0 takes a free one
     #[arg(long, default_value_t = 8080)]
     pub port: u16,
+}
+
+/// Arguments of `ready`.
+#[derive(Debug, clap::Args)]
+pub struct ReadyArgs {
+    /// The jobs [default: all]
+    #[arg(value_name = "JOB")]
+    pub jobs: Vec<String>,
 }
 
 /// Arguments of `trigger`.
@@ -126,7 +136,7 @@ pub async fn ask(cli: &Cli, out: &mut dyn Write) -> Result<u8, AskError> {
         Command::Runs(command) => runs::run(cli, command, out).await,
         Command::Data(command) => data::run(cli, command, out).await,
         Command::Db(command) => database::run(cli, command, out).await,
-        Command::Run | Command::Once(_) | Command::Demo(_) => {
+        Command::Run | Command::Once(_) | Command::Demo(_) | Command::Ready(_) => {
             Err(AskError::Said("this command is the daemon's".to_owned()))
         }
     }

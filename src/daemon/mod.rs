@@ -4,6 +4,7 @@ mod demo;
 pub mod inbox;
 mod logging;
 mod once;
+mod ready;
 pub mod reload;
 mod serve;
 mod signals;
@@ -43,6 +44,7 @@ async fn answer(cli: &Cli) -> u8 {
     let mut out = io::stdout();
     let answered = match &cli.command {
         Command::Run => serve::run(cli).await,
+        Command::Ready(args) => ready::run(cli, args, &mut out).await,
         Command::Once(args) => once::run(cli, args, &mut out).await,
         Command::Demo(args) => {
             // What the tour prints is the story; the log is for what goes wrong.

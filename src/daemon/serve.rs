@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    logging,
+    logging, ready,
     reload::{self, Occasion, ReloadError},
     signals,
     wire::{self, Parts},
@@ -94,6 +94,7 @@ impl Daemon {
             side.spawn(serve_http(listener, surface, over.clone()));
         }
         side.spawn(measure(parts.pool.clone(), over.clone()));
+        side.spawn(ready::keep_looking(parts.clone(), over.clone()));
         let alerts_stop = CancellationToken::new();
         let alerting = tokio::spawn(alerts::run(parts.alerts.clone(), alerts_stop.clone()));
         side.spawn(reload::on_hangup(parts.pool.clone(), parts.source.clone(), parts.by(), poke.clone(), over.clone()));

@@ -4,10 +4,11 @@ use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use chrono::Utc;
 use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
-    Broken, Ctx, Finding, Kind, Uses,
+    Broken, Ctx, Env, Finding, Kind, Uses,
     prove::{ProofOptions, judge},
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
         Packing,
         keep::{self, Fate, Keep},
         manifest::{Manifest, Role},
-        name,
+        name, ready,
         seal::{Identities, Recipient},
         shelf::shelf,
         source,
@@ -183,6 +184,25 @@ impl Kind for Backup {
             findings.push(finding("keep", "would keep nothing".to_owned(), help));
         }
         findings
+    }
+
+    async fn ready(self, env: Arc<Env>) -> Result<(), Failure> {
+        let scratch = self.scratch();
+        let budget = |text: &Option<String>| text.as_deref().and_then(size).map(|bytes| bytes as u64);
+        let proof = match (&self.proof.on, self.prove) {
+            (_, When::Later | When::Never) => None,
+            (Some(on), When::After) => Some(ready::Proof::On(env.target(on)?)),
+            (None, When::After) => Some(ready::Proof::ThrowAway(&scratch, budget(&self.proof.budget))),
+        };
+        let vault = env.vault(&self.vault)?;
+        let needs = ready::Needs {
+            target: env.target(&self.target)?,
+            vault: &vault,
+            globals: self.globals,
+            dump_scratch: (self.mode == Mode::Parallel).then(|| (scratch.as_path(), budget(&self.scratch_budget))),
+            proof,
+        };
+        ready::ready(&env.work(&CancellationToken::new(), &|_, _, _, _| {}), &needs).await
     }
 
     async fn run(self, ctx: Ctx) -> Result<Outcome, Broken> {

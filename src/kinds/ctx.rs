@@ -88,6 +88,28 @@ pub struct Progress {
     pub note: Option<String>,
 }
 
+impl Env {
+    /// A target by name.
+    pub fn target(&self, name: &str) -> Result<&Target, Failure> {
+        self.targets.get(name).map_err(|unknown| {
+            Failure::never(unknown.to_string()).help(format!("add [targets.{name}] with its url to sexton.toml"))
+        })
+    }
+
+    /// A vault by name.
+    pub fn vault(&self, name: &str) -> Result<Arc<Vault>, Failure> {
+        let vault = self.vaults.get(name).map_err(|unknown| {
+            Failure::never(unknown.to_string()).help(format!("add [vaults.{name}] with `dir` or `s3` to sexton.toml"))
+        })?;
+        Ok(Arc::clone(vault))
+    }
+
+    /// What work on backups may use.
+    pub(super) fn work<'a>(&'a self, stop: &'a CancellationToken, tell: &'a Tell<'a>) -> Work<'a> {
+        Work { spawner: &self.spawner, pg_bin: self.pg_bin.as_deref(), stop, tell }
+    }
+}
+
 impl Ctx {
     /// Ends the attempt here if it was told to stop.
     pub fn go_on(&self) -> Result<(), Broken> {
@@ -96,18 +118,12 @@ impl Ctx {
 
     /// A target by name.
     pub fn target(&self, name: &str) -> Result<&Target, Broken> {
-        let target = self.env.targets.get(name).map_err(|unknown| {
-            Failure::never(unknown.to_string()).help(format!("add [targets.{name}] with its url to sexton.toml"))
-        })?;
-        Ok(target)
+        Ok(self.env.target(name)?)
     }
 
     /// A vault by name.
     pub fn vault(&self, name: &str) -> Result<Arc<Vault>, Broken> {
-        let vault = self.env.vaults.get(name).map_err(|unknown| {
-            Failure::never(unknown.to_string()).help(format!("add [vaults.{name}] with `dir` or `s3` to sexton.toml"))
-        })?;
-        Ok(Arc::clone(vault))
+        Ok(self.env.vault(name)?)
     }
 
     /// Where work on backups says how far it is.
@@ -117,7 +133,7 @@ impl Ctx {
 
     /// What work on backups may use.
     pub(super) fn work<'a>(&'a self, tell: &'a Tell<'a>) -> Work<'a> {
-        Work { spawner: &self.env.spawner, pg_bin: self.env.pg_bin.as_deref(), stop: &self.stop, tell }
+        self.env.work(&self.stop, tell)
     }
 
     /// Says how far the work is.

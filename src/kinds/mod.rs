@@ -20,7 +20,7 @@ mod restore;
 mod sql;
 mod validate;
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use serde::de::DeserializeOwned;
 
@@ -104,6 +104,12 @@ pub trait Kind: DeserializeOwned + Send + Sized + 'static {
     /// The tables that it reads from elsewhere in a target, which the settings must allow.
     fn sources(&self) -> Vec<Source> {
         Vec::new()
+    }
+
+    /// Whether the work could be done now: what it needs is there and answers. Looked at before its time comes; changes
+    /// nothing.
+    fn ready(self, _env: Arc<Env>) -> impl Future<Output = Result<(), Failure>> + Send {
+        std::future::ready(Ok(()))
     }
 
     /// Does the work.

@@ -3,7 +3,9 @@
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use super::{ALL, Broken, Ctx, Kind, Planned, counted};
+use std::sync::Arc;
+
+use super::{ALL, Broken, Ctx, Env, Kind, Planned, counted};
 use crate::{
     outcome::{Failure, Outcome},
     span::Span,
@@ -33,6 +35,8 @@ pub struct Entry {
     pub inspect: fn(toml::de::ValueDeserializer<'_>) -> Result<Inspection, toml::de::Error>,
     /// What the work on a table as a run carries it would move; none for kinds that move no rows by rules.
     pub plan: fn(Value) -> Result<Option<Planned>, serde_json::Error>,
+    /// Whether the work on a table could be done now; looked at before its time comes.
+    pub ready: fn(Value, Arc<Env>) -> BoxFuture<'static, Result<(), Failure>>,
     /// Starts the work on a table as a run carries it.
     pub start: fn(Value, Ctx) -> BoxFuture<'static, Result<Outcome, Broken>>,
 }
@@ -110,6 +114,14 @@ pub const fn entry<K: Kind>() -> Entry {
             Ok(Inspection { uses: kind.uses(), findings: kind.check(), binds: kind.binds(), sources: kind.sources() })
         },
         plan: |table| Ok(serde_json::from_value::<K>(table)?.plan()),
+        ready: |table, env| {
+            Box::pin(async move {
+                match serde_json::from_value::<K>(table) {
+                    Ok(kind) => kind.ready(env).await,
+                    Err(error) => Err(Failure::never(format!("the table [{}] cannot be read: {error}", K::NAME))),
+                }
+            })
+        },
         start: |table, ctx| {
             Box::pin(async move {
                 let carried = table.clone();

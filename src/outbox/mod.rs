@@ -30,10 +30,13 @@ pub const FILES: &str = ":files";
 /// What the subject of a fact about a channel begins with; its name follows. No job can have this name either.
 pub const OF_CHANNEL: &str = ":channel ";
 
+/// What the subject of a fact about a job's readiness begins with; the job's name and a machine's follow.
+pub const OF_READY: &str = ":ready ";
+
 /// Something that is settled.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fact {
-    /// The job that it is about, or [`FILES`], or [`OF_CHANNEL`] and a channel's name.
+    /// The job that it is about, or [`FILES`], or [`OF_CHANNEL`] and a channel's name, or [`OF_READY`] and a job's.
     pub job: String,
     /// The run.
     pub run: Option<Uuid>,

@@ -6,6 +6,7 @@ mod fleet;
 mod http;
 mod once;
 mod proof;
+mod ready;
 mod trouble;
 
 use std::time::Duration;
