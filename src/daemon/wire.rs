@@ -12,7 +12,7 @@ use crate::{
     db::{self, Login, Targets},
     kinds::Env,
     settings::{self, Settings},
-    vault::{Options, S3Options, Vault, Vaults},
+    vault::{Checksums, Options, S3Options, Vault, Vaults},
 };
 
 use super::reload::Source;
@@ -113,11 +113,11 @@ fn client() -> Result<reqwest::Client, AskError> {
 fn vaults(settings: &Settings) -> Vaults {
     let mut vaults = Vec::new();
     for (name, vault) in &settings.vaults {
-        let options = match vault {
-            settings::Vault::Dir(path) => Options::Dir(path.clone()),
-            settings::Vault::S3(s3) => Options::S3(s3_options(s3)),
+        let options = match &vault.place {
+            settings::VaultPlace::Dir(path) => Options::Dir(path.clone()),
+            settings::VaultPlace::S3(s3) => Options::S3(s3_options(s3)),
         };
-        vaults.push(Vault::new(name, options));
+        vaults.push(Vault::new(name, options).with_budget(vault.budget).with_bandwidth(vault.bandwidth));
     }
     Vaults::new(vaults)
 }
@@ -131,6 +131,13 @@ fn s3_options(s3: &settings::S3) -> S3Options {
         path_style: s3.path_style,
         credentials: s3.access_key_id.clone().zip(s3.secret_access_key.clone()),
         storage_class: s3.storage_class.clone(),
+        sse: s3.sse.clone(),
+        kms_key_id: s3.kms_key_id.clone(),
+        checksums: s3.checksums.map(|checksums| match checksums {
+            settings::Checksums::Sha256 => Checksums::Sha256,
+            settings::Checksums::Crc64 => Checksums::Crc64,
+            settings::Checksums::None => Checksums::None,
+        }),
     }
 }
 

@@ -9,6 +9,7 @@ mod read;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod vaults;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -70,9 +71,20 @@ pub struct Target {
     pub sources: Vec<String>,
 }
 
-/// Where backups live.
+/// Where backups live, and how it is used.
 #[derive(Debug, Clone)]
-pub enum Vault {
+pub struct Vault {
+    /// Where it is.
+    pub place: VaultPlace,
+    /// How many bytes it is meant to hold at most.
+    pub budget: Option<u64>,
+    /// How many bytes a second all uploads of this daemon may send to it.
+    pub bandwidth: Option<u64>,
+}
+
+/// Where a vault is.
+#[derive(Debug, Clone)]
+pub enum VaultPlace {
     /// A directory.
     Dir(PathBuf),
     /// An S3 bucket, or what speaks like one.
@@ -98,6 +110,23 @@ pub struct S3 {
     pub secret_access_key: Option<Secret>,
     /// `STANDARD_IA`, `GLACIER_IR`, …
     pub storage_class: Option<String>,
+    /// How the service encrypts: `AES256` or `aws:kms`.
+    pub sse: Option<String>,
+    /// The key of `aws:kms`.
+    pub kms_key_id: Option<String>,
+    /// The checksums that the service keeps and checks.
+    pub checksums: Option<Checksums>,
+}
+
+/// The checksums of what is uploaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checksums {
+    /// SHA-256 of each part.
+    Sha256,
+    /// CRC-64/NVME of each part and of the whole object.
+    Crc64,
+    /// None, for services that do not know them.
+    None,
 }
 
 /// Where people are told.

@@ -7,8 +7,9 @@ use std::{
 };
 
 use super::{
-    Alerts, Channel, Database, Files, Http, Log, LogFormat, S3, Settings, Target, Vault, Worker,
+    Alerts, Channel, Database, Files, Http, Log, LogFormat, Settings, Target, Worker,
     read::{Reader, Table},
+    vaults::vault,
 };
 use crate::span::Span;
 
@@ -74,37 +75,6 @@ fn target(reader: &mut Reader<'_>, mut table: Table) -> Option<Target> {
     };
     reader.end(table);
     Some(target)
-}
-
-fn vault(reader: &mut Reader<'_>, mut table: Table) -> Option<Vault> {
-    let dir = reader.path(&mut table, "dir").map(Vault::Dir);
-    let mut inner = reader.table(&mut table, "s3");
-    let s3 = if inner.written { Some(Vault::S3(Box::new(s3(reader, &mut inner)))) } else { None };
-    reader.end(inner);
-    if dir.is_some() == s3.is_some() {
-        let message = "must have exactly one of `s3` and `dir`";
-        reader.problem(&table, "", message, "write s3 = { bucket = \"…\" } or dir = \"/path\"");
-    }
-    reader.end(table);
-    dir.or(s3)
-}
-
-fn s3(reader: &mut Reader<'_>, table: &mut Table) -> S3 {
-    let s3 = S3 {
-        bucket: reader.needed(table, "bucket", "my-backups"),
-        prefix: reader.text(table, "prefix").map(|prefix| prefix.trim_matches('/').to_owned()).unwrap_or_default(),
-        region: reader.text(table, "region"),
-        endpoint: reader.text(table, "endpoint"),
-        path_style: reader.flag(table, "path_style").unwrap_or(false),
-        access_key_id: reader.secret(table, "access_key_id", "access_key_id_file"),
-        secret_access_key: reader.secret(table, "secret_access_key", "secret_access_key_file"),
-        storage_class: reader.text(table, "storage_class"),
-    };
-    if s3.access_key_id.is_some() != s3.secret_access_key.is_some() {
-        let message = "`access_key_id` and `secret_access_key` belong together";
-        reader.problem(table, "", message, "set both, or none to use the credentials that the AWS SDK finds");
-    }
-    s3
 }
 
 fn channel(reader: &mut Reader<'_>, mut table: Table) -> Option<Channel> {

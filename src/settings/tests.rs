@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    Channel, Settings, Vault,
+    Channel, Checksums, Settings, VaultPlace,
     read::{Secrets, load},
 };
 use crate::secret::Secret;
@@ -54,8 +54,8 @@ fn secrets_come_inline_from_files_and_from_the_credentials_folder() {
     assert_eq!(found.database.password.as_ref().map(Secret::reveal), Some("q"));
     assert_eq!(found.http.expect("http").token.as_ref().map(Secret::reveal), Some("t"));
     assert_eq!(found.worker.slots, 3);
-    assert!(matches!(&found.vaults["main"], Vault::S3(s3) if s3.prefix == "p"));
-    assert!(matches!(&found.vaults["local"], Vault::Dir(dir) if dir.is_absolute()));
+    assert!(matches!(&found.vaults["main"].place, VaultPlace::S3(s3) if s3.prefix == "p"));
+    assert!(matches!(&found.vaults["local"].place, VaultPlace::Dir(dir) if dir.is_absolute()));
     assert!(matches!(&found.channels["oncall"], Channel::Email { to, .. } if to == &["c@d"]));
 }
 
@@ -125,13 +125,58 @@ fn the_example_can_be_used_as_it_stands_and_with_every_comment_taken_away() {
         "[http]",
         "listen",
         "token_file",
+        "budget",
+        "bandwidth",
+        "[vaults.offsite.s3]",
+        "bucket",
+        "prefix",
+        "region",
+        "endpoint",
+        "path_style",
+        "access_key_id_file",
+        "secret_access_key_file",
+        "storage_class",
+        "sse",
+        "kms_key_id",
+        "checksums",
     ];
     let shown = |line: &&str| keys.iter().any(|key| line.strip_prefix("# ").is_some_and(|rest| rest.starts_with(key)));
     let lines: Vec<&str> = example.lines().map(|line| if shown(&line) { &line[2..] } else { line }).collect();
     let bare: String = lines.join("\n").replace("/run/credentials/", "");
-    let secrets = [("queue", "q"), ("collector", "c"), ("api-token", "t")];
+    let secrets = [("queue", "q"), ("collector", "c"), ("api-token", "t"), ("s3-id", "i"), ("s3-secret", "s")];
     let settings = with(&bare, &[], &secrets).expect("settings");
     assert!(settings.http.expect("http").token.is_some());
     assert_eq!(settings.instance.as_deref(), Some("prod"));
     assert!(settings.targets["collector"].password.is_some() && settings.channels.contains_key("oncall"));
+    let main = &settings.vaults["main"];
+    assert_eq!((main.budget, main.bandwidth), (Some(500 << 30), Some(20 << 20)));
+    let VaultPlace::S3(s3) = &settings.vaults["offsite"].place else { panic!("offsite is a bucket") };
+    assert_eq!((s3.sse.as_deref(), s3.checksums), (Some("aws:kms"), Some(Checksums::Sha256)));
+    assert_eq!(s3.access_key_id.as_ref().map(Secret::reveal), Some("i"));
+}
+
+#[test]
+fn what_a_vault_cannot_be_told_is_refused_with_what_to_write() {
+    let text = r#"[database]
+url = "postgres://db/x"
+[vaults.main]
+dir = "/x"
+budget = "500"
+bandwidth = "20 MiB"
+[vaults.other.s3]
+bucket = "b"
+sse = "AES"
+kms_key_id = "k"
+checksums = "md5"
+"#;
+    insta::assert_snapshot!(with(text, &[], &[]).expect_err("problems"), @r#"
+    sexton.toml:5: vaults.main.budget: `500` is not a size (write a number and a unit: `500 GiB`, `2 TB`)
+    sexton.toml:6: vaults.main.bandwidth: `20 MiB` is not a bandwidth (write a size a second: `20 MiB/s`)
+    sexton.toml:9: vaults.other.s3.sse: must be `AES256` or `aws:kms`
+      help: write sse = "AES256"
+    sexton.toml:10: vaults.other.s3.kms_key_id: is only used with sse = "aws:kms"
+      help: write sse = "aws:kms", or leave the key out
+    sexton.toml:11: vaults.other.s3.checksums: must be `sha256`, `crc64` or `none`
+      help: leave it out: then it is `sha256` on AWS, and `none` with an endpoint of your own
+    "#);
 }

@@ -29,6 +29,8 @@ pub enum Kind {
     Passing,
     /// A person must change something.
     Refused,
+    /// A lock protects it; the error says until when.
+    Locked,
 }
 
 impl From<VaultError> for Failure {

@@ -10,13 +10,20 @@ pub(super) struct Refusal {
     pub(super) kind: Kind,
     /// Whether the service does not know such a call.
     pub(super) unsupported: bool,
-    why: String,
-    help: Option<&'static str>,
+    /// The HTTP status; 0 without an answer.
+    pub(super) status: u16,
+    pub(super) why: String,
+    pub(super) help: Option<&'static str>,
 }
 
 impl Refusal {
     pub(super) fn passing(why: impl Into<String>) -> Self {
-        Self { kind: Kind::Passing, unsupported: false, why: why.into(), help: None }
+        Self { kind: Kind::Passing, unsupported: false, status: 0, why: why.into(), help: None }
+    }
+
+    pub(super) fn exists() -> Self {
+        let why = "there is an object of this name already".to_owned();
+        Self { kind: Kind::Exists, unsupported: false, status: 0, why, help: None }
     }
 
     pub(super) fn error(self, vault: &str, doing: &str, bucket: &str, key: &str) -> VaultError {
@@ -56,16 +63,21 @@ where
         }
         ("PreconditionFailed", _) | (_, 412) => (Kind::Exists, None),
         ("NoSuchKey" | "NoSuchUpload" | "NotFound", _) | (_, 404) => (Kind::Missing, None),
+        ("InvalidObjectState", _) => {
+            (Kind::Refused, Some("bring it back from its storage class first: aws s3api restore-object"))
+        }
         ("AccessDenied", _) | (_, 401 | 403) => {
             let help = "allow the vault's user s3:PutObject, GetObject, DeleteObject, ListBucket, \
-                        ListBucketMultipartUploads and AbortMultipartUpload on the bucket and its prefix";
+                        ListBucketMultipartUploads and AbortMultipartUpload on the bucket and its prefix; to erase \
+                        and to lock also ListBucketVersions, DeleteObjectVersion, GetBucketObjectLockConfiguration, \
+                        GetObjectRetention and PutObjectRetention";
             (Kind::Refused, Some(help))
         }
         (_, 408 | 429 | 500..) => (Kind::Passing, None),
         _ => (Kind::Refused, None),
     };
     let unsupported = code == "NotImplemented" || matches!(status, 405 | 501);
-    Refusal { kind, unsupported, why, help }
+    Refusal { kind, unsupported, status, why, help }
 }
 
 /// No answer of the service: it was not reached, or there was nothing to sign the request with.
@@ -83,5 +95,5 @@ where
         SdkError::ConstructionFailure(_) => (Kind::Refused, "check the vault's endpoint, region and bucket"),
         _ => (Kind::Passing, "check the vault's endpoint and that this daemon may reach it"),
     };
-    Refusal { kind, unsupported: false, why, help: Some(help) }
+    Refusal { kind, unsupported: false, status: 0, why, help: Some(help) }
 }

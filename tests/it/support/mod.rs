@@ -5,6 +5,7 @@
 mod ctx;
 mod daemon;
 mod database;
+pub mod faulty;
 mod keeper;
 mod own_cluster;
 mod proxy;

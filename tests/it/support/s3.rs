@@ -6,8 +6,10 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
+use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
@@ -15,9 +17,11 @@ use hyper_util::{
 use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
 use sexton::{
     secret::Secret,
-    vault::{Options, S3Options, Vault},
+    vault::{Limits, Options, S3Options, Vault},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
+
+use super::faulty::Faults;
 
 /// A running server with one bucket; it ends when dropped.
 pub struct S3 {
@@ -26,6 +30,22 @@ pub struct S3 {
     task: JoinHandle<()>,
     /// How many of the next connections are closed before a word.
     refuse: Arc<AtomicU32>,
+    /// What goes wrong with its calls.
+    pub faults: Faults,
+}
+
+/// Patience for tests in which a call is never answered.
+pub fn hasty() -> Limits {
+    Limits {
+        connect: Duration::from_secs(5),
+        attempt: Duration::from_secs(5),
+        call: Duration::from_secs(20),
+        stall: Duration::from_secs(2),
+        tries: 3,
+        pause: Duration::from_millis(10),
+        part: 5 << 20,
+        ..Limits::default()
+    }
 }
 
 const KEY: &str = "AKTEST";
@@ -46,35 +66,46 @@ impl S3 {
         let port = listener.local_addr().expect("an address").port();
         let refuse = Arc::new(AtomicU32::new(0));
         let refusing = refuse.clone();
+        let faults = Faults::default();
+        let failing = faults.clone();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 if refusing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
                     continue;
                 }
-                let service = service.clone();
+                let (service, faults) = (service.clone(), failing.clone());
+                let service = service_fn(move |request| faults.clone().answer(service.clone(), request));
                 tokio::spawn(async move {
                     let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
                 });
             }
         });
-        Self { folder, port, task, refuse }
+        Self { folder, port, task, refuse, faults }
     }
 
     /// A vault on its bucket, below `prefix`, with the right key or another one.
     pub fn vault(&self, prefix: &str, right: bool) -> Vault {
         let secret = if right { SECRET } else { "another-secret-key" };
-        Vault::new(
-            "main",
-            Options::S3(S3Options {
-                bucket: BUCKET.to_owned(),
-                prefix: prefix.to_owned(),
-                region: Some("us-west-2".to_owned()),
-                endpoint: Some(self.endpoint()),
-                path_style: true,
-                credentials: Some((Secret::new(KEY), Secret::new(secret))),
-                storage_class: None,
-            }),
-        )
+        let credentials = Some((Secret::new(KEY), Secret::new(secret)));
+        let options = S3Options { prefix: prefix.to_owned(), credentials, ..self.options() };
+        Vault::new("main", Options::S3(options))
+    }
+
+    /// How to use its bucket.
+    pub fn options(&self) -> S3Options {
+        S3Options {
+            bucket: BUCKET.to_owned(),
+            region: Some("us-west-2".to_owned()),
+            endpoint: Some(self.endpoint()),
+            path_style: true,
+            credentials: Some((Secret::new(KEY), Secret::new(SECRET))),
+            ..S3Options::default()
+        }
+    }
+
+    /// A vault on its bucket that loses its patience soon, and sends parts as small as S3 allows.
+    pub fn hasty(&self) -> Vault {
+        Vault::new("main", Options::S3(self.options())).with_limits(hasty())
     }
 
     /// Where it listens.

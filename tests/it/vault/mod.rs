@@ -1,5 +1,7 @@
 //! Vaults, a folder and a real S3 protocol: an object is whole or not there.
 
+mod reading;
+
 use std::fs;
 
 use sexton::vault::{Kind, Options, Vault};
