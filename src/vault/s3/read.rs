@@ -8,7 +8,10 @@ use futures::stream::try_unfold;
 use tokio::time::{sleep, timeout};
 use tokio_util::io::StreamReader;
 
-use super::{S3, refused::Refusal, refused::refusal};
+use super::{
+    S3,
+    refused::{Refusal, last_cause, refusal},
+};
 use crate::vault::{Body, Kind, VaultError};
 
 /// A connection that brought so much was worth its while: those that broke before it do not count any more.
@@ -77,8 +80,8 @@ impl Reading {
                 Ok(None) if self.at == self.end => return Ok(None),
                 Ok(None) => "the answer ended early".to_owned(),
                 // All bytes came, so it is their checksum: to read on would hide that.
-                Ok(Some(Err(error))) if self.at == self.end => return Err(self.error(Refusal::passing(said(&error)))),
-                Ok(Some(Err(error))) => said(&error),
+                Ok(Some(Err(error))) if self.at == self.end => return Err(self.damaged(&error)),
+                Ok(Some(Err(error))) => last_cause(&error),
                 Err(_) => format!("nothing came for {} s", limit.as_secs_f64()),
             };
             self.take_up(broke).await?;
@@ -108,6 +111,12 @@ impl Reading {
         }
     }
 
+    fn damaged(&self, error: &dyn std::error::Error) -> VaultError {
+        let mut refused = Refusal::passing(last_cause(error));
+        refused.help = Some("if its SHA-256 is right, the service's checksum is wrong: set checksums = \"none\"");
+        self.error(refused)
+    }
+
     fn error(&self, refused: Refusal) -> VaultError {
         self.s3.error("reading", &self.key, refused)
     }
@@ -130,15 +139,6 @@ fn end(got: &GetObjectOutput, at: u64) -> Result<u64, String> {
         Some((from, total)) if from == at && at + length == total => Ok(total),
         _ => Err(format!("bytes from {at} on were wanted, and {length} bytes come as `{range}`")),
     }
-}
-
-/// The last cause of an error, which says most.
-fn said(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(cause) = last.source() {
-        last = cause;
-    }
-    last.to_string()
 }
 
 #[cfg(test)]

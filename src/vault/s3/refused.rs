@@ -47,7 +47,11 @@ where
     let code = service.code().unwrap_or_default();
     let message = service.message().unwrap_or("no message");
     let status = status.unwrap_or_default();
-    let why = if code.is_empty() { format!("HTTP status {status}") } else { format!("{code}: {message} ({status})") };
+    let why = match code {
+        "" if status == 200 => format!("the answer is not understood: {}", last_cause(service)),
+        "" => format!("HTTP status {status}"),
+        code => format!("{code}: {message} ({status})"),
+    };
     let (kind, help) = match (code, status) {
         ("NoSuchBucket", _) => (Kind::Refused, Some("create the bucket, or correct `bucket` in sexton.toml")),
         (
@@ -78,6 +82,15 @@ where
     };
     let unsupported = code == "NotImplemented" || matches!(status, 405 | 501);
     Refusal { kind, unsupported, status, why, help }
+}
+
+/// The last cause of an error, which says most.
+pub(super) fn last_cause(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    last.to_string()
 }
 
 /// No answer of the service: it was not reached, or there was nothing to sign the request with.

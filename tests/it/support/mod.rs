@@ -10,6 +10,7 @@ mod keeper;
 mod own_cluster;
 mod proxy;
 pub mod s3;
+pub mod second;
 pub mod work;
 
 use std::{

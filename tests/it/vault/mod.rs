@@ -1,6 +1,7 @@
 //! Vaults, a folder and a real S3 protocol: an object is whole or not there.
 
 mod reading;
+mod second;
 
 use std::fs;
 
