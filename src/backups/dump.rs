@@ -80,9 +80,7 @@ pub(super) fn command(order: &Order<'_>) -> Command {
         .args(["--no-password", "--verbose"])
         .arg(format!("--lock-wait-timeout={LOCK}"))
         .args(order.snapshot.map(|id| format!("--snapshot={id}")))
-        .args(order.exclude_table_data.iter().map(|table| format!("--exclude-table-data={table}")))
-        // The database's own defaults (a statement timeout, say) must not end a dump.
-        .env("PGOPTIONS", "-c statement_timeout=0 -c idle_in_transaction_session_timeout=0");
+        .args(order.exclude_table_data.iter().map(|table| format!("--exclude-table-data={table}")));
     command
 }
 

@@ -222,8 +222,7 @@ fn command(load: &Load<'_>, list: Option<&(Scratch, std::path::PathBuf)>) -> Com
         .args(["--exit-on-error", "--no-password", "--verbose"])
         .arg(format!("--dbname=dbname='{database}'"))
         .args(load.flags)
-        .args(list.map(|(_, path)| format!("--use-list={}", path.display())))
-        .env("PGOPTIONS", "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0");
+        .args(list.map(|(_, path)| format!("--use-list={}", path.display())));
     command
 }
 

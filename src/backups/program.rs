@@ -27,6 +27,8 @@ const INHERITED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH"];
 #[derive(Debug)]
 pub(super) struct Access {
     env: Vec<(&'static str, String)>,
+    /// What the login itself sets (`options` of its URL), as `PGOPTIONS` takes it.
+    options: String,
     passfile: Option<PassFile>,
 }
 
@@ -37,7 +39,8 @@ impl Access {
             Failure::later(format!("the password could not be handed to PostgreSQL's programs in a file: {error}"))
                 .help("let the daemon's user write in its temporary folder")
         })?;
-        Ok(Self { env: login.libpq(), passfile })
+        let options = login.options().get_options().unwrap_or_default().to_owned();
+        Ok(Self { env: login.libpq(), options, passfile })
     }
 
     /// The database that it leads to.
@@ -50,6 +53,14 @@ impl Access {
         let mut command = bare(program);
         command
             .envs(self.env.iter().map(|(key, value)| (key, value)))
+            // The database's own defaults (a statement timeout, say) must not end it.
+            .env(
+                "PGOPTIONS",
+                format!(
+                    "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0 {}",
+                    self.options
+                ),
+            )
             .envs(self.passfile.iter().map(|file| ("PGPASSFILE", file.path())));
         command
     }

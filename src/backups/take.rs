@@ -13,7 +13,7 @@ use super::{
     name::{self, METADATA, Stem},
     parallel::{self, Parallel},
     pipe::{Packed, Packer, Packing},
-    program::Access,
+    program::{Access, named},
     source::Facts,
     work::{Ended, Work},
 };
@@ -149,7 +149,8 @@ async fn store(work: &Work<'_>, wanted: &Wanted<'_>, facts: &Facts, stem: &Stem)
         };
         looked.map(Some).map_err(|error| {
             let failure = sql(error);
-            Ended::Failed(Failure { why: format!("the fingerprint could not be taken: {}", failure.why), ..failure })
+            let why = format!("the fingerprint could not be taken: {}", failure.why);
+            Ended::Failed(named(Failure { why, ..failure }))
         })
     };
     // A dump without its fingerprint is of no use, nor the other way round: the first to fail ends both.

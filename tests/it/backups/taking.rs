@@ -273,3 +273,40 @@ async fn the_password_reaches_pg_dump_in_a_file_alone() {
     assert!(!read("env").contains("pa:ss") && !read("argv").contains("pa:ss"));
     assert!(!Path::new(read("path").trim()).exists(), "the file stays behind");
 }
+
+/// The same database, by a role that is no superuser.
+fn as_role(database: &Database, role: &str) -> Target {
+    let url = format!("{}&options=-c%20role%3D{role}", database.url());
+    Target::new("t", Login::new(&Secret::new(url), None).unwrap(), None)
+}
+
+#[tokio::test]
+async fn a_role_that_may_only_read_takes_a_whole_backup_and_one_that_may_not_says_what_to_grant() {
+    let database = source().await;
+    for statement in [
+        "create role sexton_reader in role pg_read_all_data",
+        "create role sexton_nobody",
+        "create table guarded(id int); ",
+    ] {
+        // Roles are the cluster's: another test may have made them.
+        let _ = sqlx::raw_sql(statement).execute(database.pool()).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let vaults = || Vaults::new([Vault::new("main", Options::Dir(folder.path().to_owned()))]);
+    let with_globals = || {
+        let table = json!({"target": "t", "vault": "main", "name": "shop", "waiver": "a test", "prove": "never"});
+        serde_json::from_value::<Backup>(table).unwrap()
+    };
+    let ended = with_globals().run(ctx([as_role(&database, "sexton_reader")], vaults())).await;
+    assert!(matches!(ended, Ok(Outcome::Done(_))), "{ended:?}");
+    let failure = failed(ctx([as_role(&database, "sexton_nobody")], vaults())).await;
+    assert!(
+        failure.help.as_deref().is_some_and(|help| help.contains("pg_read_all_data") || help.contains("grant")),
+        "{failure:?}"
+    );
+    // Row security would hide rows: that is no backup.
+    sqlx::raw_sql("alter table guarded enable row level security").execute(database.pool()).await.unwrap();
+    let failure = failed(ctx([as_role(&database, "sexton_reader")], vaults())).await;
+    assert!(failure.help.as_deref().is_some_and(|help| help.contains("BYPASSRLS")), "{failure:?}");
+    assert_eq!(files(folder.path()).iter().filter(|path| path.to_string_lossy().contains("manifest")).count(), 1);
+}
