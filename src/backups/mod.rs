@@ -14,6 +14,7 @@ pub mod drill;
 mod dump;
 mod fingerprint;
 mod globals;
+pub mod hold;
 pub mod keep;
 mod load;
 pub mod manifest;

@@ -2,6 +2,7 @@
 //!
 //! What needs the whole daemon (`run`, `once`, `demo`) is only parsed here and done by `daemon`.
 
+mod backups;
 pub mod check;
 mod data;
 mod database;
@@ -17,7 +18,7 @@ use std::{io::Write, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
-pub use reach::{AskError, answers, load, queue_login, targets};
+pub use reach::{AskError, answers, load, queue_login, targets, vaults};
 pub use runs::who;
 pub use trigger::{code, report};
 
@@ -61,6 +62,9 @@ pub enum Command {
     /// See how much of a data set is where, and hold rows of it
     #[command(subcommand)]
     Data(data::Command),
+    /// See backups, how they are kept, and get them back
+    #[command(subcommand)]
+    Backups(backups::Command),
     /// Prepare databases
     #[command(subcommand)]
     Db(database::Command),
@@ -135,6 +139,7 @@ pub async fn ask(cli: &Cli, out: &mut dyn Write) -> Result<u8, AskError> {
         Command::Trigger(args) => trigger::run(cli, args, out).await,
         Command::Runs(command) => runs::run(cli, command, out).await,
         Command::Data(command) => data::run(cli, command, out).await,
+        Command::Backups(command) => backups::run(cli, command, out).await,
         Command::Db(command) => database::run(cli, command, out).await,
         Command::Run | Command::Once(_) | Command::Demo(_) | Command::Ready(_) => {
             Err(AskError::Said("this command is the daemon's".to_owned()))

@@ -7,7 +7,8 @@ use sqlx::PgPool;
 use crate::{
     db::{self, Login, LoginError, Sources, Target},
     requests::RequestError,
-    settings::{Settings, SettingsError},
+    settings::{self, Settings, SettingsError},
+    vault::{Checksums, Options, S3Options, Vault, Vaults},
 };
 
 /// Why a command could not be answered.
@@ -70,6 +71,38 @@ pub fn targets(settings: &Settings) -> Result<Vec<Target>, AskError> {
             Ok(Target::new(name, login, target.pg_bin.clone()).with_sources(sources))
         })
         .collect()
+}
+
+/// Every vault of the settings; nothing is looked at before it is used.
+pub fn vaults(settings: &Settings) -> Vaults {
+    let mut vaults = Vec::new();
+    for (name, vault) in &settings.vaults {
+        let options = match &vault.place {
+            settings::VaultPlace::Dir(path) => Options::Dir(path.clone()),
+            settings::VaultPlace::S3(s3) => Options::S3(s3_options(s3)),
+        };
+        vaults.push(Vault::new(name, options).with_budget(vault.budget).with_bandwidth(vault.bandwidth));
+    }
+    Vaults::new(vaults)
+}
+
+fn s3_options(s3: &settings::S3) -> S3Options {
+    S3Options {
+        bucket: s3.bucket.clone(),
+        prefix: s3.prefix.clone(),
+        region: s3.region.clone(),
+        endpoint: s3.endpoint.clone(),
+        path_style: s3.path_style,
+        credentials: s3.access_key_id.clone().zip(s3.secret_access_key.clone()),
+        storage_class: s3.storage_class.clone(),
+        sse: s3.sse.clone(),
+        kms_key_id: s3.kms_key_id.clone(),
+        checksums: s3.checksums.map(|checksums| match checksums {
+            settings::Checksums::Sha256 => Checksums::Sha256,
+            settings::Checksums::Crc64 => Checksums::Crc64,
+            settings::Checksums::None => Checksums::None,
+        }),
+    }
 }
 
 /// A small pool on the queue's database, for one command, once it is known to answer.

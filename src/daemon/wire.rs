@@ -12,7 +12,6 @@ use crate::{
     db::{self, Login, Targets},
     kinds::Env,
     settings::{self, Settings},
-    vault::{Checksums, Options, S3Options, Vault, Vaults},
 };
 
 use super::reload::Source;
@@ -65,7 +64,7 @@ pub(super) fn parts(settings: &Settings) -> Result<Parts, AskError> {
     let http = client()?;
     let env = Env {
         targets: Targets::new(cli::targets(settings)?),
-        vaults: vaults(settings),
+        vaults: cli::vaults(settings),
         spawner: Spawner::start().map_err(|error| said("the thread that starts children", &error))?,
         http: http.clone(),
         pg_bin: None,
@@ -108,37 +107,6 @@ fn client() -> Result<reqwest::Client, AskError> {
         .user_agent(concat!("sexton/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| said("the HTTP client", &error))
-}
-
-fn vaults(settings: &Settings) -> Vaults {
-    let mut vaults = Vec::new();
-    for (name, vault) in &settings.vaults {
-        let options = match &vault.place {
-            settings::VaultPlace::Dir(path) => Options::Dir(path.clone()),
-            settings::VaultPlace::S3(s3) => Options::S3(s3_options(s3)),
-        };
-        vaults.push(Vault::new(name, options).with_budget(vault.budget).with_bandwidth(vault.bandwidth));
-    }
-    Vaults::new(vaults)
-}
-
-fn s3_options(s3: &settings::S3) -> S3Options {
-    S3Options {
-        bucket: s3.bucket.clone(),
-        prefix: s3.prefix.clone(),
-        region: s3.region.clone(),
-        endpoint: s3.endpoint.clone(),
-        path_style: s3.path_style,
-        credentials: s3.access_key_id.clone().zip(s3.secret_access_key.clone()),
-        storage_class: s3.storage_class.clone(),
-        sse: s3.sse.clone(),
-        kms_key_id: s3.kms_key_id.clone(),
-        checksums: s3.checksums.map(|checksums| match checksums {
-            settings::Checksums::Sha256 => Checksums::Sha256,
-            settings::Checksums::Crc64 => Checksums::Crc64,
-            settings::Checksums::None => Checksums::None,
-        }),
-    }
 }
 
 fn channels(settings: &Settings, http: &reqwest::Client) -> Result<Channels, AskError> {

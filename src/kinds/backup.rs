@@ -281,7 +281,7 @@ impl Backup {
         let backups = match shelf(vault, Some(name)).await {
             Ok(backups) => backups,
             Err(error) => {
-                warn!(%error, "the backups of {name} could not be listed, so no rotation was planned");
+                warn!(error = error.why, "the backups of {name} could not be listed, so no rotation was planned");
                 return;
             }
         };

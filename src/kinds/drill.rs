@@ -50,7 +50,7 @@ impl Kind for Drill {
         let tell = ctx.tell();
         let work = ctx.work(&tell);
         let identities = Identities::read(&self.identity_files)?;
-        let backups = shelf(&vault, Some(&self.name)).await.map_err(Failure::from)?;
+        let backups = shelf(&vault, Some(&self.name)).await?;
         let Some(newest) = backups.first() else {
             let why = format!("vault `{}` has no backup of {}", self.vault, self.name);
             return Err(Failure::never(why).help("check `name` and `vault`").into());

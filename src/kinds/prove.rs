@@ -208,7 +208,7 @@ impl Kind for Prove {
         let tell = ctx.tell();
         let work = ctx.work(&tell);
         let identities = self.proof.identities()?;
-        let backups = shelf(&vault, Some(&self.name)).await.map_err(Failure::from)?;
+        let backups = shelf(&vault, Some(&self.name)).await?;
         let wanted: Vec<Entry> = match self.which {
             Which::Newest => backups.into_iter().take(1).collect(),
             Which::Unproven => backups.into_iter().filter(|entry| entry.verdict.is_none()).collect(),

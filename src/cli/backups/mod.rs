@@ -1,0 +1,38 @@
+//! `sexton backups`: what a vault has, whether it can be restored, and how long it stays.
+//!
+//! All of it is read from the vault itself: no daemon and no database is needed, and with `--from` no settings either.
+
+mod list;
+mod place;
+mod show;
+mod words;
+
+use std::io::Write;
+
+use clap::Subcommand;
+
+use super::{AskError, Cli};
+use crate::outcome::Failure;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the backups of a vault with their states
+    List(list::Args),
+    /// Show one backup: its facts, what its newest proof found, and how to restore it with stock tools
+    Show(show::Args),
+}
+
+pub(super) async fn run(cli: &Cli, command: &Command, out: &mut dyn Write) -> Result<u8, AskError> {
+    match command {
+        Command::List(args) => list::run(cli, args, out).await,
+        Command::Show(args) => show::run(cli, args, out).await,
+    }
+}
+
+/// A failure for the person at the prompt.
+fn told(failure: impl Into<Failure>) -> AskError {
+    let failure = failure.into();
+    let help = failure.help.map(|help| format!("\n  help: {help}")).unwrap_or_default();
+    AskError::Said(format!("{}{help}", failure.why))
+}
