@@ -225,7 +225,13 @@ async fn declare(work: &Work<'_>, vault: &Vault, manifest: &Manifest, stem: &Ste
     }
     let text = serde_json::to_vec_pretty(manifest)
         .map_err(|error| Failure::never(format!("the manifest cannot be written: {error}")))?;
-    vault.put_new(&stem.manifest(), text).await?;
+    let (key, bytes) = (stem.manifest(), text.len() as u64);
+    vault.put_new(&key, text).await?;
+    // The word of a service that it has written something is not enough for the one object that everything hangs on.
+    if vault.head(&key).await?.is_none_or(|object| object.bytes != bytes) {
+        let why = format!("vault `{}`: the manifest was written, and is not there", vault.name());
+        return Err(Failure::later(why).into());
+    }
     Ok(())
 }
 

@@ -1,4 +1,5 @@
 //! Claims about backups: taken whole or not at all, proven by a copy, and restored.
 
+mod faults;
 mod proving;
 mod taking;
