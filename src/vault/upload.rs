@@ -78,7 +78,8 @@ impl Upload {
         }
     }
 
-    /// Makes the object durable and visible.
+    /// Makes the object durable and visible. When this fails, nothing is to be seen, unless the service fails on and on once
+    /// it has all: then nobody can tell, and whoever needs certainty looks later.
     pub async fn finish(mut self) -> Result<Stored, VaultError> {
         if let Err(error) = self.pass_on().await {
             // What the caller is told is why it failed; a leftover is swept later.

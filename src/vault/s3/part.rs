@@ -47,6 +47,7 @@ impl Place {
         let hashed = bytes.clone();
         let hash = spawn_blocking(move || Sha256::digest(&hashed)).await;
         let hash = hash.map_err(|error| self.error(&doing, Refusal::passing(error.to_string())))?;
+        let sum = base64(&hash);
         let limits = &self.s3.limits;
         let patience = limits.attempt + Duration::from_secs_f64(bytes.len() as f64 / limits.slowest.max(1) as f64);
         let timeouts =
@@ -61,7 +62,7 @@ impl Place {
             .part_number(number)
             .body(ByteStream::from(bytes));
         match checksums {
-            Checksums::Sha256 => part = part.checksum_sha256(base64(&hash)),
+            Checksums::Sha256 => part = part.checksum_sha256(&sum),
             Checksums::Crc64 | Checksums::None => part = part.set_checksum_algorithm(checksums.algorithm()),
         }
         let sent = part
@@ -71,6 +72,10 @@ impl Place {
             .send()
             .await
             .map_err(|error| self.error(&doing, refusal(&error)))?;
+        if sent.checksum_sha256.as_ref().is_some_and(|stored| *stored != sum) {
+            let why = "the service stored other bytes than were sent: their SHA-256 is another one";
+            return Err(self.error(&doing, Refusal::passing(why)));
+        }
         Ok(CompletedPart::builder()
             .part_number(number)
             .set_e_tag(sent.e_tag)

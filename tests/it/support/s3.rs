@@ -43,6 +43,7 @@ pub fn hasty() -> Limits {
         stall: Duration::from_secs(2),
         tries: 3,
         pause: Duration::from_millis(10),
+        slowest: 1 << 20,
         part: 5 << 20,
         ..Limits::default()
     }

@@ -1,5 +1,7 @@
 //! Vaults, a folder and a real S3 protocol: an object is whole or not there.
 
+mod faults;
+mod folder;
 mod reading;
 mod second;
 
@@ -39,6 +41,16 @@ async fn keeps_its_promises(vault: &Vault) {
     drop(upload);
     let keys: Vec<String> = vault.list("a/").await.unwrap().into_iter().map(|object| object.key).collect();
     assert_eq!(keys, ["a/large"]);
+
+    let taken = vault.create("a/large", 0).await.map(drop).expect_err("there is one");
+    assert_eq!(taken.kind, Kind::Exists, "{taken}");
+    let (first, mut second) = (vault.create("a/twice", 0).await.unwrap(), vault.create("a/twice", 0).await.unwrap());
+    second.write(b"second".to_vec()).await.unwrap();
+    assert_eq!(first.finish().await.expect("the first, which has no bytes").bytes, 0);
+    let late = second.finish().await.expect_err("the second to finish");
+    assert_eq!(late.kind, Kind::Exists, "{late}");
+    assert_eq!(read(vault, "a/twice").await, b"");
+    vault.delete("a/twice").await.unwrap();
 
     vault.put_new("a/once", b"first".to_vec()).await.expect("the first");
     let twice = vault.put_new("a/once", b"second".to_vec()).await.expect_err("the second");
