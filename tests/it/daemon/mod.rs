@@ -7,6 +7,7 @@ mod http;
 mod once;
 mod proof;
 mod ready;
+mod stages;
 mod trouble;
 
 use std::time::Duration;
