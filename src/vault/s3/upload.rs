@@ -146,19 +146,20 @@ impl Writing {
         self.parts.sort_by_key(CompletedPart::part_number);
         let parts = CompletedMultipartUpload::builder().set_parts(Some(mem::take(&mut self.parts))).build();
         let s3 = &self.at.s3;
-        let completed = s3
+        let end = s3
             .client()
             .await
             .complete_multipart_upload()
             .bucket(&s3.options.bucket)
             .key(s3.key(&self.at.key))
             .upload_id(&self.at.upload)
-            .multipart_upload(parts)
-            .if_none_match("*")
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| self.at.error("finishing", refusal(&error)));
+            .multipart_upload(parts);
+        let mut completed = end.clone().if_none_match("*").send().await.map_err(|error| refusal(&error));
+        // Not every service knows the condition; then it was only looked beforehand.
+        if completed.as_ref().is_err_and(|refused| refused.unsupported) {
+            completed = end.send().await.map_err(|error| refusal(&error));
+        }
+        let completed = completed.map(drop).map_err(|refused| self.at.error("finishing", refused));
         // Whatever the answer (it may have been lost, or lie), what is there decides.
         let passing = |why: String| Err(self.at.error("finishing", Refusal::passing(why)));
         match (self.found(bytes, completed.is_ok()).await, completed) {

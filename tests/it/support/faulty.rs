@@ -36,6 +36,8 @@ pub enum Fault {
     WrongChecksum,
     /// It is not done, and answered with status 200 and nothing.
     Lie,
+    /// It is not done, and answered with status 200 and this.
+    Answer(&'static str),
     /// The connection closes after so many bytes of the answer.
     CutReply(usize),
     /// Nothing more comes after so many bytes of the answer.
@@ -121,6 +123,7 @@ impl Faults {
                 drain(request.into_body(), usize::MAX).await;
                 return Ok(Response::new(Body::empty()));
             }
+            Some(Fault::Answer(text)) => return Ok(Response::new(Body::from(text.to_owned()))),
             Some(Fault::Cut) => return closed(),
             Some(Fault::CutMidway) => {
                 let half = request.body().size_hint().exact().unwrap_or_default() / 2;

@@ -182,6 +182,15 @@ async fn an_error_in_an_answer_that_says_ok() {
 }
 
 #[tokio::test]
+async fn a_service_that_knows_no_conditions() {
+    let s3 = S3::start().await;
+    let vault = s3.hasty();
+    s3.faults.plan_for("POST", Fault::Status(501, "NotImplemented"), 1, 1);
+    store(&vault, "k").await.expect("the end without a condition serves");
+    assert!(whole(&s3, &vault, "k", &bytes()).await);
+}
+
+#[tokio::test]
 async fn an_answer_that_says_ok_to_what_was_not_done() {
     let (stored, failed) = at_every_call(Fault::Lie, 1, Checksums::None).await;
     assert_eq!(stored + failed, CALLS);

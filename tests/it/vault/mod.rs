@@ -2,6 +2,7 @@
 
 mod faults;
 mod folder;
+mod gone;
 mod reading;
 mod second;
 
