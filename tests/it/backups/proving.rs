@@ -321,3 +321,21 @@ async fn the_data_set_s_checks_are_run_on_the_copy() {
     assert!(checks.is_some_and(|checks| checks > 5), "{report:?}");
     assert_eq!(report.get("state").and_then(Value::as_str), Some("proven"));
 }
+
+#[tokio::test]
+async fn a_second_independent_s3_holds_it_just_as_well() {
+    let Some(second) = crate::support::second::second().await else { return };
+    second.bucket("proven-backups", false).await;
+    let database = awkward().await;
+    let vault = || second.vault("proven-backups");
+    let (one, two) = (sexton::backups::seal::generate(), sexton::backups::seal::generate());
+    let recipients = json!({"vault": "second", "recipients": [one.1.as_str(), two.1.as_str()]});
+    let report = done(job(recipients.clone()), ctx([database.target("t")], Vaults::new([vault()]))).await;
+    assert_eq!(report.get("state").and_then(Value::as_str), Some("proven"), "{report:?}");
+    let mut parallel = recipients;
+    (parallel["mode"], parallel["jobs"]) = (json!("parallel"), json!(2));
+    let report = done(job(parallel), ctx([database.target("t")], Vaults::new([vault()]))).await;
+    assert_eq!(report.get("state").and_then(Value::as_str), Some("proven"), "{report:?}");
+    let backups = shelf(&vault(), Some("shop")).await.unwrap();
+    assert_eq!(backups.iter().map(|entry| entry.state()).collect::<Vec<_>>(), ["proven", "proven"]);
+}
