@@ -25,6 +25,9 @@ use crate::{
 
 pub use super::parallel::Parallel as ParallelOptions;
 
+/// How long nobody must have written to an unfinished upload before it is given up.
+const ABANDONED: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
 /// What is backed up, how, and where to.
 #[derive(Debug)]
 pub struct Wanted<'a> {
@@ -277,6 +280,12 @@ pub async fn sweep(vault: &Vault, name: &str, run: Uuid) -> Result<(), Failure> 
     }
     if removed > 0 {
         info!(%run, removed, "removed what an earlier attempt had begun");
+    }
+    // What runs that never got another attempt left: no listing shows it, and it is paid for.
+    match vault.janitor(&format!("{name}_backup_"), ABANDONED).await {
+        Ok(0) => {}
+        Ok(abandoned) => info!(abandoned, "gave up unfinished uploads that nobody goes on with"),
+        Err(error) => warn!(%error, "unfinished uploads could not be looked for"),
     }
     Ok(())
 }

@@ -203,6 +203,13 @@ async fn a_copy_that_is_not_what_was_dumped_is_no_proof() {
     let (state, why) = looked_at(folder.path(), json!({})).await;
     assert_eq!(state, "verified");
     assert!(why.contains("not_to_be_had"), "{why}");
+    edit(folder.path(), |manifest| {
+        manifest["source"]["extensions"][0]["name"] = json!("plpgsql");
+        manifest["source"]["locale"]["collate"] = json!("xx_XX.UTF-8");
+    });
+    let (state, why) = looked_at(folder.path(), json!({})).await;
+    assert_eq!(state, "verified");
+    assert!(why.contains("xx_XX.UTF-8"), "{why}");
     edit(folder.path(), |manifest| manifest["source"]["server_version"] = json!("13.4"));
     let (state, why) = looked_at(folder.path(), json!({})).await;
     assert_eq!(state, "verified");

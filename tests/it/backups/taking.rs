@@ -189,6 +189,51 @@ async fn a_dump_that_goes_wrong_leaves_nothing_and_says_why() {
 }
 
 #[tokio::test]
+async fn wherever_a_dump_is_cut_off_it_is_no_backup() {
+    let database = source().await;
+    let folder = tempfile::tempdir().unwrap();
+    let vaults = || Vaults::new([Vault::new("main", Options::Dir(folder.path().to_owned()))]);
+    let whole = done(ctx([database.target("t")], vaults())).await.number("dump_bytes").unwrap() as u64;
+    let before = files(folder.path());
+    // The status of a pipe is its last program's: pg_dump that died seems well.
+    for at in [0, 1, 4, 5, 11, 100, 1_000, 4_000, whole / 2, whole - 4_096, whole - 1] {
+        let programs = with_pg_dump(&format!("$REAL \"$@\" | head -c {at}; kill -9 $$")).await;
+        let mut target = database.target("t");
+        target.pg_bin = Some(programs.path().to_owned());
+        failed(ctx([target], vaults())).await;
+        assert_eq!(files(folder.path()), before, "cut off after {at} bytes");
+    }
+}
+
+#[tokio::test]
+async fn two_daemons_that_back_up_the_same_at_once_take_two_whole_backups() {
+    let database = source().await;
+    let folder = tempfile::tempdir().unwrap();
+    let vault = || Vault::new("main", Options::Dir(folder.path().to_owned()));
+    let run = || done(ctx([database.target("t")], Vaults::new([vault()])));
+    let (one, two) = tokio::join!(run(), run());
+    assert_ne!(one.get("key"), two.get("key"));
+    let backups = sexton::backups::shelf::shelf(&vault(), Some("shop")).await.unwrap();
+    assert_eq!(backups.len(), 2, "{backups:?}");
+    for entry in &backups {
+        let manifest = sexton::backups::manifest::Manifest::read(&vault(), &entry.stem).await.unwrap();
+        assert!(manifest.is_whole(&vault()).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_machine_without_pg_dump_says_what_to_install() {
+    let (database, empty) = (source().await, tempfile::tempdir().unwrap());
+    let mut target = database.target("t");
+    target.pg_bin = Some(empty.path().to_owned());
+    let vaults = Vaults::new([Vault::new("main", Options::Dir(empty.path().to_owned()))]);
+    let failure = failed(ctx([target], vaults)).await;
+    assert!(failure.why.contains("there is none here"), "{failure:?}");
+    assert!(failure.help.as_deref().is_some_and(|help| help.contains("apt-get install")), "{failure:?}");
+    assert_eq!(failure.again, Again::Never);
+}
+
+#[tokio::test]
 async fn a_dump_that_hangs_ends_with_its_run() {
     let database = source().await;
     let (programs, folder) =
