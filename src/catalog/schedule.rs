@@ -1,6 +1,9 @@
 //! A schedule's entry: when a job is due.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use chrono::DateTime;
 use chrono_tz::{TZ_VARIANTS, Tz};
@@ -13,7 +16,10 @@ use super::{
     doc::{self, Doc, Node},
     params,
 };
-use crate::{slots::Cron, span::Span};
+use crate::{
+    slots::{Cron, Dst, Passes},
+    span::Span,
+};
 
 /// When a job is due.
 #[derive(Debug, Clone)]
@@ -22,7 +28,7 @@ pub struct Schedule {
     pub name: String,
     /// The job.
     pub job: String,
-    /// When, in `zone`.
+    /// When, in `zone`, with what holds when its clocks are changed.
     pub cron: Cron,
     /// The same as written.
     pub cron_text: String,
@@ -66,8 +72,8 @@ pub enum Overlap {
     AllowAll,
 }
 
-const KEYS: [&str; 10] =
-    ["name", "job", "cron", "zone", "catch_up", "catch_up_window", "overlap", "enabled", "params", "then"];
+const KEYS: [&str; 11] =
+    ["name", "job", "cron", "zone", "dst", "catch_up", "catch_up_window", "overlap", "enabled", "params", "then"];
 const SHAPE: &str = "[[at]] with name, cron and job";
 
 /// What schedules are checked against.
@@ -134,7 +140,7 @@ fn entry(
         }
     }
     let zone = zone(doc, table);
-    let cron = cron(doc, node, table, zone.unwrap_or(Tz::UTC));
+    let cron = cron(doc, node, table, zone.unwrap_or(Tz::UTC), name.as_ref().map_or("", |(name, _)| name));
     let chain: Vec<&str> = job.iter().chain(&then).map(|(name, _)| name.as_str()).collect();
     let params = table.get("params").map(|node| values(doc, node, &chain, known)).unwrap_or_default();
     all_given(doc, node, table, &chain, known);
@@ -198,23 +204,49 @@ fn zone(doc: &mut Doc<'_>, table: &DeTable<'_>) -> Option<Tz> {
     zone.ok()
 }
 
-fn cron(doc: &mut Doc<'_>, entry: &Node<'_>, table: &DeTable<'_>, zone: Tz) -> Option<(String, Cron)> {
+fn cron(doc: &mut Doc<'_>, entry: &Node<'_>, table: &DeTable<'_>, zone: Tz, name: &str) -> Option<(String, Cron)> {
+    let dst = table.get("dst").map_or(Some(Dst::default()), |node| doc.read(node));
     let (text, at) = needed(doc, entry, table, "cron")?;
-    match Cron::parse(&text) {
-        // Whether it is ever due does not hang on when we ask, so that a check gives the same answer every day.
-        Ok(cron) if cron.next(zone, DateTime::UNIX_EPOCH).is_some() => Some((text, cron)),
-        Ok(_) => {
-            doc.error(at.span(), format!("`{text}` is never due"), Some("does that day exist in that month?".into()));
-            None
-        }
+    // The field itself, where the text stands in the file as it is meant.
+    let inside = at.span().start + 1..at.span().end.saturating_sub(1);
+    let plain = doc.text.get(inside.clone()) == Some(text.as_str());
+    let place = |part: &Range<usize>| {
+        if plain { inside.start + part.start..inside.start + part.end } else { at.span() }
+    };
+    let cron = match Cron::named(&text, name) {
+        Ok(cron) => cron,
         Err(error) => {
-            // The field itself, where the text stands in the file as it is meant.
-            let inside = at.span().start + 1..at.span().end.saturating_sub(1);
-            let plain = doc.text.get(inside.clone()) == Some(text.as_str());
-            let span = if plain { inside.start + error.at.start..inside.start + error.at.end } else { at.span() };
-            doc.error(span, error.why, Some(error.help));
-            None
+            doc.error(place(&error.at), error.why, Some(error.help));
+            return None;
         }
+    };
+    for lint in cron.lints() {
+        doc.warning(place(&lint.at), lint.why.clone(), Some(lint.help.clone()));
+    }
+    let dst = dst?;
+    if let Some(node) = table.get("dst") {
+        silent_hour(doc, node, dst, &cron);
+    }
+    let cron = cron.with_dst(dst);
+    // Whether it is ever due does not hang on when we ask, so that a check gives the same answer every day.
+    if cron.next(zone, DateTime::UNIX_EPOCH).is_none() {
+        doc.error(at.span(), format!("`{text}` is never due"), Some("does that day exist in that month?".into()));
+        return None;
+    }
+    Some((text, cron))
+}
+
+/// An interval that is told to sit out one pass of the hour that comes twice is silent for an hour.
+fn silent_hour(doc: &mut Doc<'_>, node: &Node<'_>, dst: Dst, cron: &Cron) {
+    let pass = match dst.overlap {
+        Some(Passes::First) => "second",
+        Some(Passes::Last) => "first",
+        _ => return,
+    };
+    if !cron.is_fixed() {
+        let why = format!("`{cron}` is an interval, and nothing fires on the {pass} pass of an hour that comes twice");
+        let help = "leave `overlap` out, or write \"both\", for one that counts real time";
+        doc.warning(node.span(), why, Some(help.into()));
     }
 }
 

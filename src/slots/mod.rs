@@ -1,63 +1,97 @@
 //! When a schedule is due: a cron expression in a time zone, as instants.
 //!
 //! croner reads the expression and walks the wall clock; which instants a wall-clock time stands for is decided
-//! here, by Vixie's rule: a *fixed-time* expression, one without wildcard
+//! here. Where the schedule's `dst` says nothing, Vixie's rule holds: a *fixed-time* expression, one without wildcard
 //! and step in its second, minute and hour, fires once at the first instant after a gap that swallowed it, and on
 //! the first pass only of an hour that repeats. Every other expression counts real time: nothing for the gap, both
-//! passes of the overlap.
+//! passes of the overlap. `@every` knows no clock on the wall at all.
 
+mod dst;
+mod every;
+mod fields;
+mod hash;
+mod lint;
 mod parse;
+mod wall;
 
 use std::{fmt, str::FromStr};
 
-use chrono::{DateTime, Duration, MappedLocalTime, NaiveDateTime, Offset, TimeZone, Timelike, Utc};
-use chrono_tz::{GapInfo, Tz};
+use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use dst::{Dst, Gap, Passes, Shift, WordError};
+pub use lint::Lint;
 pub use parse::CronError;
 
-/// A cron expression of 5, 6 (seconds first) or 7 (year last) fields.
-#[derive(Debug, Clone)]
+use dst::Rule;
+use every::Every;
+use wall::Wall;
+
+/// The version of the time zone database that slots are computed with.
+pub const TZDB: &str = chrono_tz::IANA_TZDB_VERSION;
+
+/// A cron expression of 5, 6 (seconds first) or 7 (year last) fields, a nickname (`@daily`) or `@every 90s`.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cron {
     text: String,
-    wall: croner::Cron,
-    fixed: bool,
+    when: When,
+    lints: Vec<Lint>,
+}
+
+/// The two ways in which slots follow one another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum When {
+    Wall(Box<Wall>),
+    Every(Every),
 }
 
 impl Cron {
-    /// Reads an expression; one that can never fire is an error too.
+    /// Reads an expression without `H`; one that can never fire is an error too.
     pub fn parse(text: &str) -> Result<Self, CronError> {
-        let (wall, fixed) = parse::parse(text)?;
-        Ok(Self { text: text.trim().to_owned(), wall, fixed })
+        Self::read(text, None)
+    }
+
+    /// Reads the expression of the schedule of this name, from which `H` is made.
+    pub fn named(text: &str, name: &str) -> Result<Self, CronError> {
+        Self::read(text, Some(name))
+    }
+
+    fn read(text: &str, name: Option<&str>) -> Result<Self, CronError> {
+        let (when, lints) = parse::parse(text, name)?;
+        Ok(Self { text: text.trim().to_owned(), when, lints })
+    }
+
+    /// The same expression, with what holds for it when clocks are changed.
+    #[must_use]
+    pub fn with_dst(self, dst: Dst) -> Self {
+        self.with_rule(|wall| Rule::of(dst, wall.fixed))
+    }
+
+    fn with_rule(mut self, rule: impl Fn(&Wall) -> Rule) -> Self {
+        if let When::Wall(wall) = &mut self.when {
+            wall.rule = rule(wall);
+        }
+        self
     }
 
     /// Whether it names times of day (`30 2,14 * * *`) and not an interval (`*/30 * * * *`): what a change of
-    /// the clocks does to it follows from this.
+    /// the clocks does to it, unless stated otherwise, follows from this.
     pub fn is_fixed(&self) -> bool {
-        self.fixed
+        matches!(&self.when, When::Wall(wall) if wall.fixed)
+    }
+
+    /// What is doubtful in it, although it can be read.
+    pub fn lints(&self) -> &[Lint] {
+        &self.lints
     }
 
     /// The first slot strictly after an instant; none where the years of the expression are over.
     pub fn next(&self, zone: Tz, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let local = after.with_timezone(&zone);
-        let wall = local.naive_local().with_nanosecond(0)?;
-        let MappedLocalTime::Ambiguous(one, other) = zone.from_local_datetime(&wall) else {
-            return self.walk(zone, wall, false, after);
-        };
-        let fold = Fold::of(one.min(other), one.max(other));
-        let first_pass = after < fold.turn;
-        if (first_pass || !self.fixed)
-            && let Some(wall) = self.wall(wall, false).filter(|wall| *wall < fold.end)
-        {
-            return Some(fold.instant(wall, first_pass));
+        match &self.when {
+            When::Wall(wall) => wall.next(zone, after),
+            When::Every(every) => every.next(after),
         }
-        if first_pass
-            && !self.fixed
-            && let Some(wall) = self.wall(fold.begin, true).filter(|wall| *wall < fold.end)
-        {
-            return Some(fold.instant(wall, false));
-        }
-        self.walk(zone, fold.end, true, after)
     }
 
     /// All slots with `after < slot <= until`, oldest first, at most `cap`.
@@ -82,121 +116,37 @@ impl Cron {
         Some(found)
     }
 
-    /// How many slots there are with `after < slot <= until`, counting whole hours at once.
+    /// How many slots there are with `after < slot <= until`, without listing them.
     pub fn count(&self, zone: Tz, after: DateTime<Utc>, until: DateTime<Utc>) -> u64 {
-        let pattern = &self.wall.pattern;
-        let hourly = (pattern.minutes.values().len() * pattern.seconds.values().len()) as u64;
-        let (mut at, mut count) = (after, 0);
-        while let Some(slot) = self.next(zone, at).filter(|slot| *slot <= until) {
-            let hour = if hourly > 1 { self.plain_hour(zone, slot) } else { None };
-            match hour.filter(|begin| *begin > at && *begin + Duration::seconds(3599) <= until) {
-                Some(begin) => (at, count) = (begin + Duration::seconds(3599), count + hourly),
-                None => (at, count) = (slot, count + 1),
-            }
+        match &self.when {
+            When::Wall(wall) => wall.count(zone, after, until),
+            When::Every(every) => every.count(after, until),
         }
-        count
-    }
-
-    /// The beginning of the hour on the clock that `slot` lies in, if no change of the clocks touches it.
-    fn plain_hour(&self, zone: Tz, slot: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let wall = slot.with_timezone(&zone).naive_local();
-        let begin = wall.with_minute(0)?.with_second(0)?;
-        let at = |wall| zone.from_local_datetime(&wall).single().map(|at| at.to_utc());
-        let (from, to) = (at(begin)?, at(begin + Duration::hours(1))?);
-        (to - from == Duration::hours(1) && self.shift(zone, slot).is_none()).then_some(from)
     }
 
     /// What a change of the clocks did to a slot of this expression, for previews.
     pub fn shift(&self, zone: Tz, slot: DateTime<Utc>) -> Option<Shift> {
-        let wall = slot.with_timezone(&zone).naive_local();
-        match zone.from_local_datetime(&wall) {
-            MappedLocalTime::Ambiguous(one, other) if slot == one.min(other) => Some(Shift::FirstPass),
-            MappedLocalTime::Ambiguous(..) => Some(Shift::SecondPass),
-            _ if !self.wall.is_time_matching(&wall).unwrap_or(true) => Some(Shift::AfterGap),
-            _ => None,
+        match &self.when {
+            When::Wall(wall) => wall.shift(zone, slot),
+            When::Every(_) => None,
         }
     }
 
-    /// Goes along the wall clock from `wall` to the first instant after `after`, seeing only first passes.
-    fn walk(&self, zone: Tz, wall: NaiveDateTime, inclusive: bool, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let (mut from, mut inclusive) = (wall, inclusive);
-        loop {
-            let wall = self.wall(from, inclusive)?;
-            (from, inclusive) = (wall, false);
-            let slot = match zone.from_local_datetime(&wall) {
-                MappedLocalTime::Single(at) => Some(at.to_utc()),
-                MappedLocalTime::Ambiguous(one, other) => Some(one.min(other).to_utc()),
-                MappedLocalTime::None => {
-                    let turn = gap_turn(zone, wall)?;
-                    (from, inclusive) = (turn.with_timezone(&zone).naive_local(), true);
-                    self.fixed.then_some(turn)
-                }
-            };
-            if let Some(slot) = slot.filter(|slot| *slot > after) {
-                return Some(slot);
-            }
+    /// The first time on the clock that a slot after a gap stands for, and that does not exist.
+    pub fn swallowed(&self, zone: Tz, slot: DateTime<Utc>) -> Option<NaiveDateTime> {
+        match &self.when {
+            When::Wall(wall) => wall.swallowed(zone, slot),
+            When::Every(_) => None,
         }
     }
 
-    /// The next wall-clock time that matches, as if clocks were never changed.
-    fn wall(&self, from: NaiveDateTime, inclusive: bool) -> Option<NaiveDateTime> {
-        self.wall.find_next_occurrence(&from, inclusive).ok()
+    /// The same expression, as it would be if changes of the clocks took nothing from it: each time in a gap fires
+    /// after it, and each that comes twice fires twice. What it has more than this one is what this one leaves out.
+    #[must_use]
+    pub fn with_all_passes(&self) -> Self {
+        self.clone().with_rule(|_| Rule::ALL)
     }
 }
-
-/// What a change of the clocks did to a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Shift {
-    /// Its time of day does not exist on that day; it fires at the first instant after the gap.
-    AfterGap,
-    /// Its time of day comes twice on that day; this is the first.
-    FirstPass,
-    /// Its time of day comes twice on that day; this is the second.
-    SecondPass,
-}
-
-/// A stretch of wall-clock time that comes twice, because the clocks are put back at `turn`.
-struct Fold {
-    turn: DateTime<Utc>,
-    begin: NaiveDateTime,
-    end: NaiveDateTime,
-}
-
-impl Fold {
-    /// The fold that one wall-clock time with these two instants lies in.
-    fn of(first: DateTime<Tz>, second: DateTime<Tz>) -> Self {
-        let (zone, before, behind) = (first.timezone(), first.offset().fix(), second.offset().fix());
-        let (mut low, mut high) = (first.timestamp(), second.timestamp());
-        while high - low > 1 {
-            let middle = low + (high - low) / 2;
-            let at = DateTime::from_timestamp(middle, 0).unwrap_or(first.to_utc());
-            if at.with_timezone(&zone).offset().fix() == before { low = middle } else { high = middle }
-        }
-        let turn = DateTime::from_timestamp(high, 0).unwrap_or(second.to_utc());
-        Self { turn, begin: turn.with_timezone(&behind).naive_local(), end: turn.with_timezone(&before).naive_local() }
-    }
-
-    /// The instant of a wall-clock time inside it.
-    fn instant(&self, wall: NaiveDateTime, first_pass: bool) -> DateTime<Utc> {
-        let edge = if first_pass { self.end } else { self.begin };
-        self.turn + (wall - edge)
-    }
-}
-
-/// The instant at which the clocks are put forward over `wall`.
-fn gap_turn(zone: Tz, wall: NaiveDateTime) -> Option<DateTime<Utc>> {
-    let (begin, offset) = GapInfo::new(&wall, &zone)?.begin?;
-    Some(begin.and_utc() - Duration::seconds(offset.fix().local_minus_utc().into()))
-}
-
-impl PartialEq for Cron {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Eq for Cron {}
 
 impl fmt::Display for Cron {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,6 +8,15 @@ use std::ops::Range;
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use croner::parser::{CronParser, Seconds, Year};
 
+use super::{
+    When,
+    every::Every,
+    fields::{self, DAY, FIELDS, HOUR, MONTH, WEEKDAY, Written},
+    hash::{self, Unclear},
+    lint::{self, Lint},
+    wall::Wall,
+};
+
 /// Why a text is no cron expression.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}; {help}")]
@@ -23,18 +32,6 @@ pub struct CronError {
 const SHAPE: &str = "write `minute hour day-of-month month day-of-week`, as in `30 2 * * sun`, \
                      with a second before them and a year after them where you need one";
 
-/// A field: its name, and what it takes.
-type Field = (&'static str, &'static str);
-const SECOND: Field = ("second", "0-59, lists `0,30`, ranges `0-29`, steps `*/10`");
-const MINUTE: Field = ("minute", "0-59, lists `0,30`, ranges `0-29`, steps `*/10`");
-const HOUR: Field = ("hour", "0-23, lists `2,14`, ranges `8-17`, steps `*/6`");
-const DAY: Field = ("day of the month", "1-31, `L` for the last one, `15W` for the weekday nearest to the 15th");
-const MONTH: Field = ("month", "1-12 or jan-dec");
-const WEEKDAY: Field =
-    ("day of the week", "0-7 or sun-sat (0 and 7 are Sunday), `fri#2` for the second Friday, `friL` for the last");
-const YEAR: Field = ("year", "1-5000");
-const FIELDS: [Field; 7] = [SECOND, MINUTE, HOUR, DAY, MONTH, WEEKDAY, YEAR];
-
 const NICKNAMES: [(&str, &str); 7] = [
     ("@yearly", "0 0 1 1 *"),
     ("@annually", "0 0 1 1 *"),
@@ -45,8 +42,8 @@ const NICKNAMES: [(&str, &str); 7] = [
     ("@hourly", "0 * * * *"),
 ];
 
-/// The expression for croner, and whether it is a fixed-time one.
-pub(super) fn parse(text: &str) -> Result<(croner::Cron, bool), CronError> {
+/// What the text says, and what is doubtful in it. The name is what `H` is made from.
+pub(super) fn parse(text: &str, name: Option<&str>) -> Result<(When, Vec<Lint>), CronError> {
     let trimmed = text.trim();
     let start = text.len() - text.trim_start().len();
     let whole = start..start + trimmed.len();
@@ -54,37 +51,46 @@ pub(super) fn parse(text: &str) -> Result<(croner::Cron, bool), CronError> {
     if trimmed.is_empty() {
         return Err(fail("the cron expression is empty".to_owned(), SHAPE, whole));
     }
+    if let Some((word, length)) = trimmed.split_once(char::is_whitespace)
+        && word.eq_ignore_ascii_case("@every")
+    {
+        let length = length.trim();
+        return Every::parse(length).map(|every| (When::Every(every), Vec::new())).ok_or_else(|| {
+            let help = "write whole seconds, 1s to 366d, as in `@every 90s` or `@every 1h30m`";
+            fail(format!("`{length}` is no length of time between slots"), help, whole)
+        });
+    }
     let expression = match NICKNAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(trimmed)) {
         Some((_, expression)) => expression,
         None if trimmed.starts_with('@') => {
-            let help = "write @hourly, @daily, @weekly, @monthly, @yearly, or five fields";
+            let help = "write @hourly, @daily, @weekly, @monthly, @yearly, `@every 90s`, or five fields";
             return Err(fail(format!("`{trimmed}` is no nickname that cron knows"), help, whole));
         }
         None => text,
     };
-    let fields = split(expression);
-    if !(5..=7).contains(&fields.len()) {
-        let count = if fields.len() == 1 { "1 field".to_owned() } else { format!("{} fields", fields.len()) };
+    let written = fields::split(expression);
+    if !(5..=7).contains(&written.len()) {
+        let count = if written.len() == 1 { "1 field".to_owned() } else { format!("{} fields", written.len()) };
         return Err(fail(format!("`{trimmed}` has {count}, not 5, 6 or 7"), SHAPE, whole));
     }
-    let skipped = usize::from(fields.len() == 5);
-    for (number, (field, at)) in fields.iter().enumerate() {
-        let place = number + skipped;
-        let (name, takes) = FIELDS[place];
-        if let Err(error) = alone(place, field) {
-            let help = rewrite(field).unwrap_or_else(|| format!("write {takes}"));
-            return Err(fail(format!("`{field}` is no {name}: {error}"), &help, at.clone()));
+    let filled = written.iter().map(|field| fill(field, name)).collect::<Result<Vec<_>, _>>()?;
+    for (field, meant) in written.iter().zip(&filled) {
+        if let Err(error) = alone(field.place, meant) {
+            let Written { text, at, place } = field;
+            let help = rewrite(text).unwrap_or_else(|| format!("write {}", FIELDS[*place].takes));
+            return Err(fail(format!("`{text}` is no {}: {error}", FIELDS[*place].name), &help, at.clone()));
         }
     }
-    let cron = read(expression).map_err(|error| fail(reason(&error), SHAPE, whole))?;
+    let cron = read(&filled.join(" ")).map_err(|error| fail(reason(&error), SHAPE, whole.clone()))?;
     if cron.find_next_occurrence(&EPOCH, true).is_err() {
         let why = format!("`{trimmed}` never fires: no year has such a day");
-        let (_, at) = &fields[3 - skipped];
-        return Err(fail(why, "write a day that one of its months has; `L` is the last day of any month", at.clone()));
+        let at = written.iter().find(|field| field.place == DAY).map_or(whole, |field| field.at.clone());
+        return Err(fail(why, "write a day that one of its months has; `L` is the last day of any month", at));
     }
-    let times = &fields[..3 - skipped];
-    let spelled = times.iter().all(|(field, _)| !field.contains(['*', '?', '/']));
-    Ok((cron.clone(), spelled && !takes_all(&cron)))
+    let mut times = written.iter().zip(&filled).filter(|(field, _)| field.place <= HOUR);
+    let spelled = times.all(|(_, meant)| !meant.contains(['*', '?', '/']));
+    let fixed = spelled && !takes_all(&cron);
+    Ok((When::Wall(Box::new(Wall::new(cron, fixed))), lint::lints(&written)))
 }
 
 /// Searches for a first firing start here: a leap year, so that 29 February is found at once.
@@ -100,21 +106,31 @@ fn read(expression: &str) -> Result<croner::Cron, croner::errors::CronError> {
     CronParser::builder().seconds(Seconds::Optional).year(Year::Optional).build().parse(expression)
 }
 
-/// The fields and where they stand.
-fn split(text: &str) -> Vec<(String, Range<usize>)> {
-    text.split_whitespace()
-        .map(|field| {
-            // Every field is a slice of the text, so its distance from the text's start is its place.
-            let start = field.as_ptr() as usize - text.as_ptr() as usize;
-            (field.to_owned(), start..start + field.len())
-        })
-        .collect()
+/// A field with its `H` as a number.
+fn fill(field: &Written, name: Option<&str>) -> Result<String, CronError> {
+    let Written { text, at, place } = field;
+    let of = &FIELDS[*place];
+    hash::fill(text, of, name).map_err(|unclear| {
+        let (why, help) = match unclear {
+            Unclear::Nameless => (
+                format!("`{text}` is made from the schedule's name, and there is none"),
+                "give the name, or write a number".to_owned(),
+            ),
+            Unclear::Shape => (
+                format!("`{text}` is no {}", of.name),
+                match of.hashed {
+                    Some((low, high)) => format!("write `H`, `H({low}-{high})`, `H/5` or `H({low}-{high})/5`"),
+                    None => format!("write {}", of.takes),
+                },
+            ),
+        };
+        CronError { why, help, at: at.clone() }
+    })
 }
 
 /// Whether a field is right when every other one is.
 fn alone(place: usize, field: &str) -> Result<(), String> {
-    let (month, weekday) = (place == 4, place == 5);
-    if field.contains(char::is_alphabetic) && !month && !weekday && place != 3 {
+    if field.contains(char::is_alphabetic) && ![DAY, MONTH, WEEKDAY].contains(&place) {
         return Err("it has a letter in it".to_owned());
     }
     if field.split(',').any(str::is_empty) {
