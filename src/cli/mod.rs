@@ -9,7 +9,9 @@ mod database;
 pub mod exit;
 mod explain;
 mod far;
+mod instance;
 pub mod next;
+mod pause;
 mod reach;
 mod runs;
 mod trigger;
@@ -56,6 +58,12 @@ pub enum Command {
     Trigger(TriggerArgs),
     /// Run a job now, in this process; needs no daemon
     Once(OnceArgs),
+    /// Stop a schedule, or every schedule, from firing; says who and why
+    Pause(pause::PauseArgs),
+    /// Let a schedule, or every schedule, fire again
+    Resume(pause::ResumeArgs),
+    /// See whose queue this is, or say it
+    Instance(instance::Args),
     /// See, pause, cancel and retry runs
     #[command(subcommand)]
     Runs(runs::Command),
@@ -137,6 +145,9 @@ pub async fn ask(cli: &Cli, out: &mut dyn Write) -> Result<u8, AskError> {
         }
         Command::Explain(args) => explain::run(cli, args, out).await,
         Command::Trigger(args) => trigger::run(cli, args, out).await,
+        Command::Pause(args) => pause::pause(cli, args, out).await,
+        Command::Resume(args) => pause::resume(cli, args, out).await,
+        Command::Instance(args) => instance::run(cli, args, out).await,
         Command::Runs(command) => runs::run(cli, command, out).await,
         Command::Data(command) => data::run(cli, command, out).await,
         Command::Backups(command) => backups::run(cli, command, out).await,

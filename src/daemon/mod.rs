@@ -2,6 +2,7 @@
 
 mod demo;
 pub mod inbox;
+mod instance;
 mod logging;
 mod once;
 mod ready;

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{logging, signals, wire};
+use super::{instance, logging, signals, wire};
 use crate::{
     alerts,
     cli::{self, AskError, Cli, OnceArgs},
@@ -31,6 +31,9 @@ pub(super) async fn run(cli: &Cli, args: &OnceArgs, out: &mut dyn Write) -> Resu
     let parts = wire::parts(&settings)?;
     cli::answers(&parts.login).await?;
     db::migrate(&parts.pool).await?;
+    if let Some(why) = instance::refusal(&parts.pool, settings.instance.as_deref(), &parts.by()).await? {
+        return Err(AskError::Said(format!("{why}\n  help: correct `instance` in sexton.toml")));
+    }
     // The files beside the settings count, as a person who edits and tries them expects; daemons keep their revision.
     let catalog = parts.catalog()?;
     let spec = requests::resolve(&catalog, &args.job, &args.values())?;

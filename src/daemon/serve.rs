@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    logging, ready,
+    instance, logging, ready,
     reload::{self, Occasion, ReloadError},
     signals,
     wire::{self, Parts},
@@ -50,6 +50,8 @@ pub(super) struct Daemon {
     /// Wakes the planner, after the files changed.
     pub(super) poke: Arc<Notify>,
     listener: Option<TcpListener>,
+    /// Whether the queue is this instance's.
+    admitted: bool,
 }
 
 impl Daemon {
@@ -58,7 +60,11 @@ impl Daemon {
         let parts = wire::parts(&settings)?;
         wait_for_database(&parts).await?;
         db::migrate(&parts.pool).await?;
-        reload::reload(&parts.pool, &parts.source, Occasion::Start, &parts.by()).await.map_err(refused)?;
+        // Nothing is written to a queue that is another instance's, not even these files.
+        let refusal = instance::refusal(&parts.pool, settings.instance.as_deref(), &parts.by()).await?;
+        if refusal.is_none() {
+            reload::reload(&parts.pool, &parts.source, Occasion::Start, &parts.by()).await.map_err(refused)?;
+        }
         let listener =
             match &settings.http {
                 Some(http) => Some(TcpListener::bind(http.listen).await.map_err(|error| {
@@ -66,7 +72,7 @@ impl Daemon {
                 })?),
                 None => None,
             };
-        Ok(Self { settings, parts, poke: Arc::default(), listener })
+        Ok(Self { settings, parts, poke: Arc::default(), listener, admitted: refusal.is_none() })
     }
 
     /// Where it listens.
@@ -76,7 +82,7 @@ impl Daemon {
 
     /// Serves until `stop`, then drains.
     pub(super) async fn serve(self, stop: CancellationToken) -> Result<(), AskError> {
-        let Self { settings, parts, poke, listener } = self;
+        let Self { settings, parts, poke, listener, admitted } = self;
         let recorder = metrics::install();
         let pulse = Pulse::default();
         let mut side = JoinSet::new();
@@ -94,6 +100,14 @@ impl Daemon {
             side.spawn(serve_http(listener, surface, over.clone()));
         }
         side.spawn(measure(parts.pool.clone(), over.clone()));
+        if !admitted {
+            if !instance::admitted(&parts.pool, settings.instance.as_deref(), &parts.by(), &stop).await {
+                over.cancel();
+                side.join_all().await;
+                return Ok(());
+            }
+            reload::reload(&parts.pool, &parts.source, Occasion::Start, &parts.by()).await.map_err(refused)?;
+        }
         side.spawn(ready::keep_looking(parts.clone(), over.clone()));
         let alerts_stop = CancellationToken::new();
         let alerting = tokio::spawn(alerts::run(parts.alerts.clone(), alerts_stop.clone()));

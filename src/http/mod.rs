@@ -4,6 +4,7 @@
 
 mod auth;
 mod jobs;
+mod pauses;
 mod problem;
 mod runs;
 mod watch;
@@ -52,6 +53,11 @@ pub async fn serve(listener: TcpListener, surface: Surface, stop: CancellationTo
 pub fn router(surface: Surface) -> Router {
     let api = Router::new()
         .route("/jobs/{name}/runs", post(jobs::trigger))
+        .route("/pauses", get(pauses::list))
+        .route("/pause", post(pauses::pause_all))
+        .route("/resume", post(pauses::resume_all))
+        .route("/schedules/{name}/pause", post(pauses::pause_one))
+        .route("/schedules/{name}/resume", post(pauses::resume_one))
         .route("/runs", get(runs::list))
         .route("/runs/{id}", get(runs::show))
         .route("/runs/{id}/cancel", post(runs::cancel))

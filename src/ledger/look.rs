@@ -27,6 +27,8 @@ pub struct Watermark {
     pub at: DateTime<Utc>,
     /// The revision whose words decide its slots.
     pub revision: i64,
+    /// Whether it fires nothing now; what counts is looked at again once it is held.
+    pub paused: bool,
 }
 
 /// A schedule as the ledger keeps it.
@@ -87,7 +89,7 @@ pub async fn look(connection: &mut PgConnection) -> Result<Look, sqlx::Error> {
     };
     for row in rows {
         if let (Some(schedule), Some(at), Some(revision)) = (row.name, row.watermark, row.held) {
-            look.watermarks.push(Watermark { schedule, at, revision });
+            look.watermarks.push(Watermark { schedule, at, revision, paused: row.paused });
         }
     }
     Ok(look)
@@ -110,4 +112,5 @@ struct Row {
     name: Option<String>,
     watermark: Option<DateTime<Utc>>,
     held: Option<i64>,
+    paused: bool,
 }

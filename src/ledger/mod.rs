@@ -2,12 +2,16 @@
 //!
 //! A revision is one whole set of files; the newest is the one that all daemons follow. A schedule has a watermark:
 //! every slot at or before it has its decision. Both move only in transactions that start here, so that two, three
-//! or ten daemons decide every slot once.
+//! or ten daemons decide every slot once. A pause stops a schedule, or all; the instance says whose queue this is.
 
 mod decide;
+mod instance;
 mod look;
+mod pause;
 mod revision;
 
 pub use decide::{Decided, Slot, UnknownDecision, decide, hold};
+pub use instance::{claim_instance, instance, set_instance};
 pub use look::{KnownSchedule, Look, RecentSlot, Watermark, look, schedules, slots};
+pub use pause::{Pause, open_pauses, pause, pauses, resume};
 pub use revision::{Entry, Revision, apply, current, freeze, lock_files, revisions, seen};

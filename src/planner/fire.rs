@@ -25,13 +25,14 @@ pub(super) struct Fired {
 }
 
 /// Decides everything that is due of one schedule, which the caller holds. `None`, and the caller must roll back,
-/// when it is not as we saw it.
+/// when it is not as we saw it. `closing`: this is the last act of a revision.
 pub(super) async fn fire(
     connection: &mut PgConnection,
     catalog: &Catalog,
     schedule: &Schedule,
     watermark: &Watermark,
     now: DateTime<Utc>,
+    closing: bool,
     me: Uuid,
 ) -> Result<Option<Fired>, EnqueueError> {
     let live = match schedule.overlap {
@@ -41,7 +42,9 @@ pub(super) async fn fire(
             queue::is_live(connection, &schedule.job).await?
         }
     };
-    let decisions = plan(&Facts { schedule, watermark: watermark.at, now, live });
+    // A statement of its own, after the schedule is held: whoever pauses it waits for us, or we see the pause.
+    let pauses = ledger::pauses(connection, &schedule.name, watermark.at).await?;
+    let decisions = plan(&Facts { schedule, watermark: watermark.at, now, live, pauses: &pauses, closing });
     let Some(spec) = catalog.spec_for(schedule).filter(|_| !decisions.is_empty()) else {
         return Ok(Some(Fired::default()));
     };

@@ -153,7 +153,7 @@ impl Planner {
         let mut failed = None;
         for (schedule, watermark) in ours(&known.catalog, known.revision, &look.watermarks) {
             let next = |after| schedule.cron.next(schedule.zone, after);
-            if next(watermark.at).is_some_and(|due| due <= look.now) {
+            if !watermark.paused && next(watermark.at).is_some_and(|due| due <= look.now) {
                 match self.decide(connection, &known, watermark, look.now).await {
                     Ok(Some(decisions)) => {
                         note(&schedule.name, &decisions);
@@ -189,7 +189,8 @@ impl Planner {
             if !ledger::hold(&mut transaction, watermark).await? {
                 return Ok(None);
             }
-            let fired = fire::fire(&mut transaction, &known.catalog, schedule, watermark, now, self.options.me).await?;
+            let fired =
+                fire::fire(&mut transaction, &known.catalog, schedule, watermark, now, false, self.options.me).await?;
             let Some(fired) = fired else { return Ok(None) };
             outbox::record(&mut transaction, &fired.facts).await?;
             transaction.commit().await?;
@@ -259,7 +260,7 @@ pub async fn close(
     let Some(revision) = look.revision else { return Ok(true) };
     let mut facts = Vec::new();
     for (schedule, watermark) in ours(catalog, revision, &look.watermarks) {
-        let Some(fired) = fire::fire(connection, catalog, schedule, watermark, look.now, me).await? else {
+        let Some(fired) = fire::fire(connection, catalog, schedule, watermark, look.now, true, me).await? else {
             return Ok(false);
         };
         note(&schedule.name, &fired.decisions);

@@ -4,13 +4,15 @@
 //! watermark ──────────── window ──────────────────── now - grace ─────────── now
 //!      │ missed_expired    │ coalesced … newest: fired    │ fired, fired, …    │
 //! ```
-//! First the catch-up rule says which slots may fire at all, then the overlap rule looks at each of those in turn.
+//! First the catch-up rule says which slots may fire at all, then the overlap rule looks at each of those in turn. While a
+//! schedule is paused nothing is decided; afterwards the slots of the pause are skipped as one, and those before it are as
+//! late as after an outage.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
     catalog::{CatchUp, Overlap, Schedule},
-    ledger::Decided,
+    ledger::{Decided, Pause},
 };
 
 /// A slot that is at most this late is on time.
@@ -30,6 +32,10 @@ pub struct Facts<'a> {
     pub now: DateTime<Utc>,
     /// Whether a run of the job is live; not looked at where runs may overlap.
     pub live: bool,
+    /// The schedule's pauses since the watermark, the earliest first; they may overlap.
+    pub pauses: &'a [Pause],
+    /// Whether this is the last act of a revision: then slots of an open pause are decided, too.
+    pub closing: bool,
 }
 
 /// One decision, for one slot or for consecutive ones that share it.
@@ -64,11 +70,78 @@ impl Decision {
     }
 }
 
-/// Decides every slot in `(watermark, now]`, oldest first, consecutive equal ones in one row.
+/// The smallest step between instants here: what is before an instant ends this much earlier.
+const TICK: TimeDelta = TimeDelta::nanoseconds(1);
+
+/// Decides every slot in `(watermark, now]`, oldest first, consecutive equal ones in one row. While a pause is open, none.
 pub fn plan(facts: &Facts<'_>) -> Vec<Decision> {
-    let Facts { schedule, watermark, now, .. } = *facts;
-    let on_time_from = watermark.max(now - GRACE - TimeDelta::nanoseconds(1));
-    let on_time = schedule.cron.between(schedule.zone, on_time_from, now, MOST);
+    let Facts { schedule, watermark, now, pauses, .. } = *facts;
+    if !facts.closing && pauses.iter().any(|pause| pause.made_at <= now && pause.ends_at.is_none_or(|end| end > now)) {
+        return Vec::new();
+    }
+    let stretches = stretches(watermark, now, pauses);
+    // Of the stretches in between, the newest that has a slot stands for the ones before it.
+    let free = |stretch: &&Stretch<'_>| {
+        stretch.pause.is_none() && Slots::within(schedule, stretch.after, stretch.until).is_some()
+    };
+    let newest = stretches.iter().rfind(free).map(|stretch| stretch.after);
+    let mut decisions = Vec::new();
+    for stretch in &stretches {
+        match stretch.pause {
+            Some(pause) => {
+                let reason = format!("paused by {}: {}", pause.author, pause.reason);
+                let slots = Slots::within(schedule, stretch.after, stretch.until);
+                decisions.extend(slots.map(|slots| Decision::of(slots, Decided::SkippedPaused, reason)));
+            }
+            None if newest == Some(stretch.after) => decisions.extend(unpaused(facts, stretch)),
+            None => {
+                let slots = Slots::within(schedule, stretch.after, stretch.until);
+                let (decided, reason) = match schedule.catch_up {
+                    CatchUp::Skip => (Decided::MissedExpired, "not decided before a pause, and catch_up = \"skip\""),
+                    CatchUp::Latest => (Decided::Coalesced, "not decided before a pause; a newer slot stands for it"),
+                };
+                decisions.extend(slots.map(|slots| Decision::of(slots, decided, reason)));
+            }
+        }
+    }
+    decisions
+}
+
+/// A time between watermark and now: `(after, until]`, in a pause or not.
+#[derive(Debug, Clone, Copy)]
+struct Stretch<'a> {
+    after: DateTime<Utc>,
+    until: DateTime<Utc>,
+    pause: Option<&'a Pause>,
+}
+
+/// Cuts `(watermark, now]` at the pauses, all of which are over.
+fn stretches(watermark: DateTime<Utc>, now: DateTime<Utc>, pauses: &[Pause]) -> Vec<Stretch<'_>> {
+    let mut cut = Vec::new();
+    let mut at = watermark;
+    for pause in pauses {
+        let (from, until) = ((pause.made_at - TICK).max(at), pause.ends_at.map_or(now, |end| (end - TICK).min(now)));
+        if until <= from {
+            continue;
+        }
+        if from > at {
+            cut.push(Stretch { after: at, until: from, pause: None });
+        }
+        cut.push(Stretch { after: from, until, pause: Some(pause) });
+        at = until;
+    }
+    if now > at {
+        cut.push(Stretch { after: at, until: now, pause: None });
+    }
+    cut
+}
+
+/// Decides the slots of a time without a pause.
+fn unpaused(facts: &Facts<'_>, stretch: &Stretch<'_>) -> Vec<Decision> {
+    let Facts { schedule, now, .. } = *facts;
+    let facts = &Facts { watermark: stretch.after, ..*facts };
+    let on_time_from = stretch.after.max((now - GRACE - TICK).min(stretch.until));
+    let on_time = schedule.cron.between(schedule.zone, on_time_from, stretch.until, MOST);
     let (mut decisions, caught_up) = catch_up(facts, on_time_from, on_time.first().copied());
 
     let mut live = facts.live;
@@ -200,7 +273,11 @@ mod tests {
 
     /// The plan as text: `decision first-last xN`.
     fn planned(schedule: &Schedule, watermark: &str, now: &str, live: bool) -> Vec<String> {
-        let facts = Facts { schedule, watermark: at(watermark), now: at(now), live };
+        planned_with(schedule, watermark, now, live, &[])
+    }
+
+    fn planned_with(schedule: &Schedule, watermark: &str, now: &str, live: bool, pauses: &[Pause]) -> Vec<String> {
+        let facts = Facts { schedule, watermark: at(watermark), now: at(now), live, pauses, closing: false };
         let decisions = plan(&facts);
         let clock = |at: DateTime<Utc>| at.format("%H:%M:%S").to_string();
         decisions
@@ -276,7 +353,9 @@ mod tests {
     fn a_year_of_seconds_is_one_row_and_takes_no_time() {
         let second = Schedule { overlap: Overlap::Skip, ..schedule("* * * * * *") };
         let watermark = at("00:00:00") - TimeDelta::days(365);
-        let decisions = plan(&Facts { schedule: &second, watermark, now: at("00:00:00"), live: false });
+        let facts =
+            Facts { schedule: &second, watermark, now: at("00:00:00"), live: false, pauses: &[], closing: false };
+        let decisions = plan(&facts);
         let rows: Vec<_> = decisions.iter().map(|d| (d.decided, d.slots)).collect();
         let expected = [(Decided::Coalesced, 365 * 86_400 - 61), (Decided::Fired, 1), (Decided::SkippedOverlap, 60)];
         assert_eq!(rows, expected);
@@ -289,7 +368,9 @@ mod tests {
                 for live in [true, false] {
                     let schedule = Schedule { overlap, catch_up, ..schedule(cron) };
                     let (watermark, now) = (at("01:00:20"), at("09:07:40"));
-                    let decisions = plan(&Facts { schedule: &schedule, watermark, now, live });
+                    let pauses = [pause("02:00:00", Some("03:30:30")), pause("03:00:00", Some("04:00:00"))];
+                    let facts = Facts { schedule: &schedule, watermark, now, live, pauses: &pauses, closing: false };
+                    let decisions = plan(&facts);
                     let due = schedule.cron.between(schedule.zone, watermark, now, usize::MAX);
                     assert_eq!(decisions.iter().map(|d| d.slots).sum::<u64>(), due.len() as u64, "{cron}");
                     assert_eq!(decisions.first().map(|d| d.from), due.first().copied(), "{cron}");
@@ -298,6 +379,57 @@ mod tests {
                 }
             }
         }
+    }
+
+    fn pause(from: &str, until: Option<&str>) -> Pause {
+        Pause {
+            id: 1,
+            schedule: None,
+            reason: "a deploy".into(),
+            author: "ann".into(),
+            made_at: at(from),
+            ends_at: until.map(at),
+        }
+    }
+
+    #[test]
+    fn nothing_is_decided_in_a_pause_and_its_slots_are_skipped_afterwards() {
+        let hourly = schedule("0 * * * *");
+        let open = [pause("02:30:00", None)];
+        assert_eq!(planned_with(&hourly, "02:00:00", "05:00:10", false, &open), [""; 0]);
+        let over = [pause("02:30:00", Some("05:30:00"))];
+        let expected = ["skipped_paused 03:00:00-05:00:00 x3"];
+        assert_eq!(planned_with(&hourly, "02:00:00", "05:30:00", false, &over), expected);
+        let expected = ["skipped_paused 03:00:00-05:00:00 x3", "fired 06:00:00"];
+        assert_eq!(planned_with(&hourly, "02:00:00", "06:00:00", false, &over), expected);
+        // Before its revision ends, what is due by now is decided.
+        let facts = Facts {
+            schedule: &hourly,
+            watermark: at("02:00:00"),
+            now: at("05:00:10"),
+            live: false,
+            pauses: &open,
+            closing: true,
+        };
+        let closed: Vec<_> = plan(&facts).iter().map(|d| (d.decided, d.slots)).collect();
+        assert_eq!(closed, [(Decided::SkippedPaused, 3)]);
+        // A slot at the first instant is in it; one at its end is not.
+        let exact = [pause("03:00:00", Some("05:00:00"))];
+        let expected = ["skipped_paused 03:00:00-04:00:00 x2", "fired 05:00:00"];
+        assert_eq!(planned_with(&hourly, "02:00:00", "05:00:00", false, &exact), expected);
+    }
+
+    #[test]
+    fn what_a_pause_kept_from_being_decided_is_as_late_as_after_an_outage() {
+        let hourly = schedule("0 * * * *");
+        let over = [pause("03:30:00", Some("04:30:00"))];
+        let expected = ["coalesced 02:00:00-03:00:00 x2", "skipped_paused 04:00:00", "fired caught up 05:00:00"];
+        assert_eq!(planned_with(&hourly, "01:00:00", "05:30:00", false, &over), expected);
+        let expected = ["coalesced 02:00:00", "fired caught up 03:00:00", "skipped_paused 04:00:00"];
+        assert_eq!(planned_with(&hourly, "01:00:00", "04:45:00", false, &over), expected);
+        let never = Schedule { catch_up: CatchUp::Skip, ..hourly };
+        let expected = ["missed_expired 02:00:00-03:00:00 x2", "skipped_paused 04:00:00", "fired 05:00:00"];
+        assert_eq!(planned_with(&never, "01:00:00", "05:00:20", false, &over), expected);
     }
 
     #[test]

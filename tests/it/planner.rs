@@ -477,3 +477,62 @@ async fn another_sextons_words_are_not_guessed_at() {
     assert!(error.contains("schedules/all.toml:1") && error.contains("newer"), "{error}");
     assert_eq!(words(pool, "each").await, []);
 }
+
+#[tokio::test]
+async fn a_pause_stops_every_planner_at_once_and_its_slots_are_skipped_as_one() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let all = "overlap = \"allow_all\"";
+    let disk = Disk::new(&format!("{}{}", schedule("each", "* * * * * *", all), schedule("other", "* * * * * *", all)));
+    disk.take(pool).await;
+    let other = || db::queue_pool(database.login(), 3);
+    let planners = [Running::start(other(), USUAL), Running::start(other(), USUAL)];
+    decided(pool, "each", 2).await;
+    let pause = ledger::pause(pool, None, "a deploy", "ann", None).await.unwrap();
+    let fired = runs(pool).await.len();
+    assert!(runs(pool).await.iter().all(|run| run.nominal_at.unwrap() < pause.made_at));
+    // Paused alone, too: the switch for all does not touch it.
+    ledger::pause(pool, Some("other"), "too loud", "bob", None).await.unwrap();
+    // An edit in a pause ends the revision, and what was due by then is decided.
+    disk.write(
+        "schedules/all.toml",
+        &format!("# edited\n{}{}", schedule("each", "* * * * * *", all), schedule("other", "* * * * * *", all)),
+    );
+    disk.take(pool).await;
+    eventually("the pause lasts a while", || async {
+        (Utc::now() - pause.made_at > TimeDelta::seconds(3)).then_some(())
+    })
+    .await;
+    assert_eq!(runs(pool).await.len(), fired, "something fired in the pause");
+    let ended = ledger::resume(pool, None, "ann").await.unwrap();
+    assert_eq!(ended.len(), 1);
+    planners.iter().for_each(|planner| planner.poke.notify_one());
+    eventually("it fires again", || async { (runs(pool).await.len() > fired + 1).then_some(()) }).await;
+    for planner in planners {
+        planner.stop().await;
+    }
+    assert_exactly_once(pool, "each").await;
+    let decisions = slots(pool, "each").await;
+    let skipped: Vec<_> = decisions.iter().filter(|slot| slot.decision == Decided::SkippedPaused).collect();
+    assert!(
+        (1..=2).contains(&skipped.len()) && skipped.iter().map(|slot| slot.slots).sum::<i64>() >= 2,
+        "{decisions:?}"
+    );
+    assert_eq!(skipped[0].reason, "paused by ann: a deploy");
+    let made: Vec<_> = runs(pool).await.into_iter().filter(|run| run.schedule.as_deref() == Some("other")).collect();
+    assert!(made.iter().all(|run| run.nominal_at.unwrap() < pause.made_at), "one that is paused alone fired");
+}
+
+#[tokio::test]
+async fn a_pause_with_an_end_ends_by_itself() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    Disk::new(&schedule("each", "* * * * * *", "overlap = \"allow_all\"")).take(pool).await;
+    let until = Utc::now() + TimeDelta::seconds(2);
+    ledger::pause(pool, Some("each"), "a moment", "ann", Some(until)).await.unwrap();
+    let planner = Running::start(db::queue_pool(database.login(), 3), USUAL);
+    eventually("it fires again", || async { (!runs(pool).await.is_empty()).then_some(()) }).await;
+    planner.stop().await;
+    assert!(runs(pool).await.iter().all(|run| run.nominal_at.unwrap() >= until), "it fired in its pause");
+    assert_exactly_once(pool, "each").await;
+}

@@ -7,6 +7,7 @@ mod http;
 mod once;
 mod proof;
 mod ready;
+mod safety;
 mod stages;
 mod trouble;
 

@@ -1,0 +1,65 @@
+//! Pauses of schedules: one, or all of them with one switch.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::{FromRow, PgConnection, PgPool};
+
+/// A time in which a schedule fires nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow)]
+pub struct Pause {
+    /// Its number.
+    pub id: i64,
+    /// The schedule; all of them without a name.
+    pub schedule: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// Who paused it.
+    pub author: String,
+    /// The first instant of it.
+    pub made_at: DateTime<Utc>,
+    /// The first instant after it; open, as long as nobody ends it.
+    pub ends_at: Option<DateTime<Utc>>,
+}
+
+/// The pauses of a schedule, its own and those of all, that end after `since` or not at all.
+///
+/// # Errors
+/// The database's; so below.
+pub async fn pauses(
+    connection: &mut PgConnection,
+    schedule: &str,
+    since: DateTime<Utc>,
+) -> Result<Vec<Pause>, sqlx::Error> {
+    sqlx::query_as(include_str!("../../sql/ledger/pauses.sql")).bind(schedule).bind(since).fetch_all(connection).await
+}
+
+/// Every pause that is open.
+pub async fn open_pauses(pool: &PgPool) -> Result<Vec<Pause>, sqlx::Error> {
+    sqlx::query_as(include_str!("../../sql/ledger/open_pauses.sql")).fetch_all(pool).await
+}
+
+/// Pauses a schedule, or all. Once this returns, no daemon fires a slot of it: what was being decided has ended before.
+pub async fn pause(
+    pool: &PgPool,
+    schedule: Option<&str>,
+    reason: &str,
+    author: &str,
+    until: Option<DateTime<Utc>>,
+) -> Result<Pause, sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    sqlx::query(include_str!("../../sql/ledger/lock_schedules.sql")).bind(schedule).execute(&mut *transaction).await?;
+    let pause = sqlx::query_as(include_str!("../../sql/ledger/pause.sql"))
+        .bind(schedule)
+        .bind(reason)
+        .bind(author)
+        .bind(until)
+        .fetch_one(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(pause)
+}
+
+/// Ends the open pauses of a schedule, or those of all (which leaves those of single schedules).
+pub async fn resume(pool: &PgPool, schedule: Option<&str>, by: &str) -> Result<Vec<Pause>, sqlx::Error> {
+    sqlx::query_as(include_str!("../../sql/ledger/resume.sql")).bind(schedule).bind(by).fetch_all(pool).await
+}
