@@ -97,35 +97,23 @@ impl From<Bad> for Broken {
 }
 
 /// A vault that refuses: an object that is gone is not what was stored.
-fn unread(failure: Failure) -> Broken {
+pub(super) fn unread(failure: Failure) -> Broken {
     if failure.again == Again::Later { Broken::Passing(failure) } else { Broken::Stored(failure) }
 }
 
 /// The dump's table of contents, a line an entry.
 pub(super) async fn entries(work: &Work<'_>, load: &Load<'_>) -> Result<Vec<String>, Broken> {
-    let mut toc = Toc::start(load.tools, work.spawner).await.map_err(Broken::Unable)?;
-    let wanted = match load.manifest.mode {
-        Mode::Single => dump(load.manifest).map_err(Broken::Stored)?,
-        Mode::Parallel => load
-            .manifest
-            .parts
-            .iter()
-            .find(|part| part.role == Role::File("toc.dat".to_owned()))
-            .ok_or_else(|| Broken::Stored(Failure::never("the backup has no table of contents")))?,
-    };
     if load.manifest.mode == Mode::Parallel {
-        // `toc.dat` alone is no archive for a pipe; it is read from a folder of its own.
-        let near = |error: std::io::Error| Broken::Unable(Failure::later(format!("no scratch folder: {error}")));
-        let scratch = Scratch::new(load.scratch, "toc", 0o700).map_err(near)?;
-        let unpacking = Unpacking::start(load.vault, wanted, load.identities).await.map_err(unread)?;
-        write(work, unpacking, &scratch.path().join("toc.dat"), &|_| {}).await?;
+        let folder = contents(work, load).await?;
         let mut list = bare(&load.tools.pg_restore);
-        list.args(["--list", "--format=directory"]).arg(scratch.path());
+        list.args(["--list", "--format=directory"]).arg(folder.path());
         let listed = work.spawner.capture(list, LISTING).await;
         let listed = listed.map_err(|error| Broken::Unable(Failure::later(format!("pg_restore --list: {error}"))))?;
         let is_entry = |line: &&str| line.starts_with(|c: char| c.is_ascii_digit());
         return Ok(listed.stdout.lines().filter(is_entry).map(str::to_owned).collect());
     }
+    let mut toc = Toc::start(load.tools, work.spawner).await.map_err(Broken::Unable)?;
+    let wanted = dump(load.manifest).map_err(Broken::Stored)?;
     let mut unpacking = Unpacking::start(load.vault, wanted, load.identities).await.map_err(unread)?;
     while toc.is_reading()
         && let Some(bytes) = unpacking.next().await
@@ -136,7 +124,19 @@ pub(super) async fn entries(work: &Work<'_>, load: &Load<'_>) -> Result<Vec<Stri
     toc.lines().await.map_err(Broken::Restore)
 }
 
-fn dump(manifest: &Manifest) -> Result<&Part, Failure> {
+/// A parallel dump's table of contents, in a folder of its own: `toc.dat` alone is no archive for a pipe.
+pub(super) async fn contents(work: &Work<'_>, load: &Load<'_>) -> Result<Scratch, Broken> {
+    let named = Role::File("toc.dat".to_owned());
+    let part = load.manifest.parts.iter().find(|part| part.role == named);
+    let part = part.ok_or_else(|| Broken::Stored(Failure::never("the backup has no table of contents")))?;
+    let near = |error: std::io::Error| Broken::Unable(Failure::later(format!("no scratch folder: {error}")));
+    let scratch = Scratch::new(load.scratch, "toc", 0o700).map_err(near)?;
+    let unpacking = Unpacking::start(load.vault, part, load.identities).await.map_err(unread)?;
+    write(work, unpacking, &scratch.path().join("toc.dat"), &|_| {}).await?;
+    Ok(scratch)
+}
+
+pub(super) fn dump(manifest: &Manifest) -> Result<&Part, Failure> {
     let found = manifest.parts.iter().find(|part| part.role == Role::Dump);
     found.ok_or_else(|| Failure::never("the backup's manifest names no dump"))
 }
@@ -226,7 +226,7 @@ fn command(load: &Load<'_>, list: Option<&(Scratch, std::path::PathBuf)>) -> Com
     command
 }
 
-fn list(load: &Load<'_>) -> Result<Option<(Scratch, std::path::PathBuf)>, Broken> {
+pub(super) fn list(load: &Load<'_>) -> Result<Option<(Scratch, std::path::PathBuf)>, Broken> {
     let Some(entries) = load.entries else { return Ok(None) };
     let write = || {
         let scratch = Scratch::new(load.scratch, "list", 0o700)?;
@@ -287,7 +287,7 @@ async fn end(work: &Work<'_>, mut child: Child, (said, listener): (Said, Listene
 }
 
 /// A scratch folder with room for the whole dump.
-fn room(load: &Load<'_>) -> Result<Scratch, Broken> {
+pub(super) fn room(load: &Load<'_>) -> Result<Scratch, Broken> {
     let at = load.scratch.display();
     let near = |error: std::io::Error| Broken::Unable(Failure::later(format!("the scratch folder {at}: {error}")));
     let (room, needed) = (free(load.scratch).map_err(near)?, load.manifest.dump_bytes());
@@ -299,7 +299,7 @@ fn room(load: &Load<'_>) -> Result<Scratch, Broken> {
 }
 
 /// Unpacks a dump to where `pg_restore` can seek in it.
-async fn fetch(work: &Work<'_>, load: &Load<'_>, into: &Path, seen: &impl Fn(u64)) -> Result<(), Broken> {
+pub(super) async fn fetch(work: &Work<'_>, load: &Load<'_>, into: &Path, seen: &impl Fn(u64)) -> Result<(), Broken> {
     if load.manifest.mode == Mode::Parallel {
         let near = |error| Broken::Unable(Failure::later(format!("{} cannot be made: {error}", into.display())));
         std::fs::create_dir(into).map_err(near)?;

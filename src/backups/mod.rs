@@ -26,6 +26,7 @@ mod program;
 pub mod proof;
 pub mod prove;
 pub mod ready;
+pub mod restore;
 mod scratch;
 pub mod seal;
 pub mod shelf;

@@ -5,30 +5,47 @@ use std::collections::BTreeSet;
 /// The entries of a table of contents that restore everything but the rows of other tables, and the foreign keys that
 /// would look for them. `tables` are quoted names, as fingerprints have them.
 pub(super) fn subset(entries: &[String], tables: &BTreeSet<String>) -> Vec<String> {
+    part(entries, tables, &|_| true)
+}
+
+/// The same, but only the foreign keys are left out that `leads_out` is true for: it is given what follows their kind.
+pub(super) fn part(entries: &[String], tables: &BTreeSet<String>, leads_out: &dyn Fn(&str) -> bool) -> Vec<String> {
     let wanted: BTreeSet<String> = tables.iter().filter_map(|name| plain(name)).collect();
     let keep = |line: &&String| {
         let Some((kind, rest)) = words(line) else { return true };
         match kind {
-            "TABLE DATA" => {
-                // `schema name owner`: the owner is the last word or words, so a prefix is looked for.
-                wanted.iter().any(|name| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')))
-            }
-            "FK CONSTRAINT" | "BLOBS" | "BLOB" | "LARGE OBJECT" | "BLOB METADATA" => false,
+            "TABLE DATA" => wanted.iter().any(|name| is_of(rest, name)),
+            "FK CONSTRAINT" => !leads_out(rest),
+            "BLOBS" | "BLOB" | "LARGE OBJECT" | "BLOB METADATA" => false,
             _ => true,
         }
     };
     entries.iter().filter(keep).cloned().collect()
 }
 
+/// Whether what follows an entry's kind begins with this name. The owner's follows, of one word or more.
+pub(super) fn is_of(rest: &str, plain: &str) -> bool {
+    rest.strip_prefix(plain).is_some_and(|rest| rest.starts_with(' '))
+}
+
 /// An entry's kind and what follows it: `3456; 0 16403 TABLE DATA public orders app`.
-fn words(line: &str) -> Option<(&'static str, &str)> {
-    const KINDS: [&str; 6] = ["TABLE DATA", "FK CONSTRAINT", "BLOB METADATA", "LARGE OBJECT", "BLOBS", "BLOB"];
+pub(super) fn words(line: &str) -> Option<(&'static str, &str)> {
+    const KINDS: [&str; 8] = [
+        "TABLE DATA",
+        "FK CONSTRAINT",
+        "BLOB METADATA",
+        "LARGE OBJECT",
+        "BLOBS",
+        "BLOB",
+        "SEQUENCE SET",
+        "MATERIALIZED VIEW DATA",
+    ];
     let rest = line.split_once("; ")?.1.splitn(3, ' ').nth(2)?;
     KINDS.iter().find_map(|kind| Some((*kind, rest.strip_prefix(kind)?.strip_prefix(' ')?)))
 }
 
 /// `schema name`, as a table of contents has it.
-fn plain(quoted: &str) -> Option<String> {
+pub(super) fn plain(quoted: &str) -> Option<String> {
     let (schema, name) = split(quoted)?;
     // Line breaks in names are printed as blanks there.
     Some(format!("{schema} {name}").replace(['\n', '\r'], " "))

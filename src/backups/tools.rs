@@ -90,7 +90,7 @@ async fn look(folder: &Path, spawner: &Spawner) -> Option<Tools> {
 }
 
 /// The major in `pg_dump (PostgreSQL) 15.18 (Debian …)`, also of a beta.
-fn major(version: &str) -> Option<u32> {
+pub(super) fn major(version: &str) -> Option<u32> {
     let number = version.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
     number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
