@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What they inherit of the daemon's environment.
-const INHERITED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH"];
+const INHERITED: [&str; 5] = ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "PGPASSFILE"];
 
 /// A login as libpq's programs take it; the password's file goes with it.
 #[derive(Debug)]

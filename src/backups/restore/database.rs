@@ -32,11 +32,10 @@ impl Made {
         let source = &manifest.source;
         copy::create(admin, name, &source.locale, &source.extensions).await?;
         let begun = async {
-            let mut connection = PgConnection::connect_with(&admin.options()).await?;
-            let comment = format!("{UNFINISHED} of {stem}; the next restore drops it");
-            comment_on(&mut connection, name, &comment).await?;
-            connection.close().await?;
-            server::within(&admin.database(name)).await
+            // First somebody is in it, so that no other restore takes it for a leftover.
+            let mut hold = server::within(&admin.database(name)).await?;
+            comment_on(&mut hold, name, &format!("{UNFINISHED} of {stem}; the next restore drops it")).await?;
+            Ok::<_, sqlx::Error>(hold)
         };
         match begun.await {
             Ok(hold) => Ok(Self { admin: admin.clone(), name: name.to_owned(), hold }),
@@ -90,11 +89,7 @@ pub(super) async fn leftovers(admin: &mut PgConnection) -> Result<Vec<String>, s
     Ok(left.into_iter().filter(|left| left.sessions == 0).map(|left| left.name).collect())
 }
 
-pub(super) async fn comment_on(
-    admin: &mut PgConnection,
-    database: &str,
-    comment: &str,
-) -> Result<(), sqlx::Error> {
+pub(super) async fn comment_on(admin: &mut PgConnection, database: &str, comment: &str) -> Result<(), sqlx::Error> {
     let statement = format!("comment on database {} is {}", ident(database), literal(comment));
     sqlx::query(AssertSqlSafe(statement)).execute(admin).await.map(drop)
 }

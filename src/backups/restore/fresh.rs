@@ -66,14 +66,23 @@ pub(super) async fn restore(work: &Work<'_>, plan: &Plan<'_>) -> Result<Restored
         && verified.differences.is_empty()
     {
         drop(admin);
-        let (old, told) =
-            swap::swap(&plan.request.login, made, instead_of, plan.request.keep_old, &stem).await?;
+        let (old, told) = swap::swap(&plan.request.login, made, instead_of, plan.request.keep_old, &stem).await?;
         notes.extend(told);
         (name, replaced) = (instead_of.clone(), Some(old));
     }
     let Verified { checked, differences, tables, rows } = verified;
     let seconds = (begun.elapsed().as_secs_f64() * 1e3).round() / 1e3;
-    Ok(Restored { backup: stem.to_string(), database: name, checked, differences, tables, rows, seconds, replaced, notes })
+    Ok(Restored {
+        backup: stem.to_string(),
+        database: name,
+        checked,
+        differences,
+        tables,
+        rows,
+        seconds,
+        replaced,
+        notes,
+    })
 }
 
 async fn fill(
@@ -118,7 +127,13 @@ async fn fill(
         rows: request.mode == Mode::SchemaOnly,
         ..Leave::default()
     };
-    let how = How { only: only.as_deref(), leave, connections: request.jobs.max(2), major: plan.server.major() };
+    let how = How {
+        only: only.as_deref(),
+        leave,
+        sequences: None,
+        connections: request.jobs.max(2),
+        major: plan.server.major(),
+    };
     let verified = verify(work, &login, &plan.manifest, how).await?;
     if request.mode != Mode::SchemaOnly {
         analyze(work, &login).await?;

@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{preview::{Mode, Problem}, server::Present};
+use super::{
+    preview::{Mode, Problem},
+    server::Present,
+};
 
 /// How long a database's name may be, in bytes.
 const LONGEST: usize = 63;
@@ -77,7 +80,7 @@ impl Asked<'_> {
 pub(super) fn place(asked: Asked<'_>, there: Option<&Present>, now: DateTime<Utc>) -> Result<Place, Problem> {
     let name = asked.wanted(now);
     let refused = |what: String, help: &str| Err(Problem::new(what, help));
-    if asked.swap && (asked.part || asked.mode != Mode::Full) {
+    if asked.swap && there.is_some() && (asked.part || asked.mode != Mode::Full) {
         let what = "only a whole backup takes the place of a database";
         return refused(what.to_owned(), "leave --swap out: it goes into a new database, from which you can copy");
     }

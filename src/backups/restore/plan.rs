@@ -171,7 +171,8 @@ pub(super) async fn plan<'a>(work: &Work<'_>, request: Request<'a>) -> Result<Pl
 fn may(server: &Server, place: &Place, present: Option<&Present>, problems: &mut Vec<Problem>) {
     let user = &server.user;
     if place.is_made() && !server.makes_databases {
-        let help = format!("alter role \"{user}\" createdb, or have an empty database made and name it with --database");
+        let help =
+            format!("alter role \"{user}\" createdb, or have an empty database made and name it with --database");
         problems.push(Problem::new(format!("the user {user} may not make a database"), help));
     }
     if place.replaces().is_some() && present.is_some_and(|present| !present.is_ours) {
@@ -263,12 +264,7 @@ impl Plan<'_> {
     }
 
     /// Roles that the restore needs and the server lacks.
-    async fn roles(
-        &mut self,
-        dump: &Dump,
-        problems: &mut Vec<Problem>,
-        notes: &mut Vec<String>,
-    ) -> Result<(), Ended> {
+    async fn roles(&mut self, dump: &Dump, problems: &mut Vec<Problem>, notes: &mut Vec<String>) -> Result<(), Ended> {
         if self.request.mode == Mode::DataOnly {
             return Ok(());
         }
@@ -366,7 +362,8 @@ impl Plan<'_> {
             if self.place.is_made() {
                 steps.push(format!("make the new database {filled}"));
             }
-            let jobs = if self.request.jobs > 1 { format!(" by {} connections", self.request.jobs) } else { String::new() };
+            let jobs =
+                if self.request.jobs > 1 { format!(" by {} connections", self.request.jobs) } else { String::new() };
             let what = match (self.request.mode, &self.chosen) {
                 (Mode::SchemaOnly, _) => "all definitions".to_owned(),
                 (_, Some(chosen)) => format!("all definitions and the rows of {} tables", chosen.len()),

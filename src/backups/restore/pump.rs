@@ -55,7 +55,8 @@ mod tests {
     #[test]
     fn ends_of_transactions_go_and_rows_stay_however_they_are_cut() {
         let script = b"SET a = 0;\nCOPY public.a (t) FROM stdin;\nCOMMIT;\n\\.x\nBEGIN;\n\n\\.\n\nBEGIN;\n\nSELECT 1;\nCOMMIT;\n\nSELECT 2";
-        let wanted = b"SET a = 0;\nCOPY public.a (t) FROM stdin;\nCOMMIT;\n\\.x\nBEGIN;\n\n\\.\n\n\nSELECT 1;\n\nSELECT 2";
+        let wanted =
+            b"SET a = 0;\nCOPY public.a (t) FROM stdin;\nCOMMIT;\n\\.x\nBEGIN;\n\n\\.\n\n\nSELECT 1;\n\nSELECT 2";
         for size in 1..script.len() {
             let (mut pump, mut passed) = (Pump::default(), Vec::new());
             for piece in script.chunks(size) {

@@ -70,17 +70,20 @@ pub async fn drop_replaced(login: &Login) -> Result<Vec<Old>, Failure> {
 
 async fn look(admin: &mut PgConnection) -> Result<Vec<Old>, Failure> {
     let marked = server::marked(admin, REPLACED).await.map_err(|error| failure(&error))?;
-    Ok(marked.into_iter().map(|marked| {
-        let keep_until = until(&marked.comment);
-        Old {
-            over: keep_until.is_some_and(|until| until <= marked.now),
-            database: marked.name,
-            keep_until,
-            sessions: marked.sessions,
-            dropped: false,
-            why: None,
-        }
-    }).collect())
+    Ok(marked
+        .into_iter()
+        .map(|marked| {
+            let keep_until = until(&marked.comment);
+            Old {
+                over: keep_until.is_some_and(|until| until <= marked.now),
+                database: marked.name,
+                keep_until,
+                sessions: marked.sessions,
+                dropped: false,
+                why: None,
+            }
+        })
+        .collect())
 }
 
 fn until(comment: &str) -> Option<DateTime<Utc>> {

@@ -21,7 +21,9 @@ pub(super) fn making(globals: &str, missing: &BTreeSet<String>) -> (Vec<String>,
                 }
             }
             // `ALTER ROLE x IN DATABASE y`: the manifest has these.
-            Some(word) if word.is("ALTER") && is(1, "ROLE") && named(2).is_some() && !is(3, "IN") => chosen.push(text()),
+            Some(word) if word.is("ALTER") && is(1, "ROLE") && named(2).is_some() && !is(3, "IN") => {
+                chosen.push(text())
+            }
             // `GRANT a TO x …`: memberships of what is made. Who granted it may not be here.
             Some(word) if word.is("GRANT") && is(2, "TO") && named(3).is_some() => {
                 let by = statement.rfind(" GRANTED BY ").unwrap_or(statement.len());

@@ -55,6 +55,8 @@ pub(super) struct Rows {
     around: Around,
     /// Entries of the dump that are restored; everything that is data without it.
     entries: Option<Vec<String>>,
+    /// The sequences that come with them, quoted; all without it.
+    sequences: Option<Vec<String>>,
 }
 
 /// Looks at the tables that would be filled: they must be there with every column, and empty.
@@ -68,11 +70,10 @@ pub(super) async fn look(
     let login = plan.request.login.database(plan.place.filled());
     let refused = |error: sqlx::Error| failure(&error);
     let mut connection = server::within(&login).await.map_err(refused)?;
-    let there: Vec<(String, Vec<String>)> =
-        sqlx::query_as(include_str!("../../../sql/target/restore_tables.sql"))
-            .fetch_all(&mut connection)
-            .await
-            .map_err(refused)?;
+    let there: Vec<(String, Vec<String>)> = sqlx::query_as(include_str!("../../../sql/target/restore_tables.sql"))
+        .fetch_all(&mut connection)
+        .await
+        .map_err(refused)?;
     let there: BTreeMap<_, _> = there.into_iter().collect();
     missing(script, &wanted, &there, problems);
     let tables: Vec<String> = wanted.iter().filter(|name| there.contains_key(*name)).cloned().collect();
@@ -81,7 +82,8 @@ pub(super) async fn look(
         counted.iter().filter(|(_, rows)| *rows > 0).map(|(name, rows)| format!("{name} ({rows} rows)")).collect();
     if !filled.is_empty() {
         let what = format!("{} of the tables have rows: {}", filled.len(), some(&filled));
-        problems.push(Problem::new(what, "rows are only restored into empty tables: empty these, or restore --mode full"));
+        problems
+            .push(Problem::new(what, "rows are only restored into empty tables: empty these, or restore --mode full"));
     }
     let whole = plan.chosen.is_none();
     if whole && select::has_large_objects(entries) {
@@ -95,20 +97,19 @@ pub(super) async fn look(
         }
     }
     let around = around(&mut connection, tables.clone(), entries).await.map_err(refused)?;
-    let entries = match whole {
-        true => None,
-        false => {
-            let sequences: Vec<String> =
-                sqlx::query_scalar(include_str!("../../../sql/target/restore_sequences.sql"))
-                    .bind(&tables)
-                    .fetch_all(&mut connection)
-                    .await
-                    .map_err(refused)?;
-            Some(select::for_rows(entries, &wanted, &sequences))
-        }
+    let (entries, sequences) = if whole {
+        (None, None)
+    } else {
+        let own: Vec<(String, String)> = sqlx::query_as(include_str!("../../../sql/target/restore_sequences.sql"))
+            .bind(&tables)
+            .fetch_all(&mut connection)
+            .await
+            .map_err(refused)?;
+        let (names, plain): (Vec<_>, Vec<_>) = own.into_iter().unzip();
+        (Some(select::for_rows(entries, &wanted, &plain)), Some(names))
     };
     let _ = timeout(QUIET, connection.close()).await;
-    Ok(Rows { tables, around, entries })
+    Ok(Rows { tables, around, entries, sequences })
 }
 
 fn missing(
@@ -139,11 +140,7 @@ fn some(names: &[String]) -> String {
     if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
-async fn around(
-    connection: &mut PgConnection,
-    tables: Vec<String>,
-    entries: &[String],
-) -> Result<Around, sqlx::Error> {
+async fn around(connection: &mut PgConnection, tables: Vec<String>, entries: &[String]) -> Result<Around, sqlx::Error> {
     // Asked by doing it: a superuser may, and since 15 whoever was granted the parameter.
     let mut trying = connection.begin().await?;
     let replica = sqlx::query("set local session_replication_role = replica").execute(&mut *trying).await.is_ok();
@@ -182,7 +179,13 @@ pub(super) async fn restore(work: &Work<'_>, plan: &Plan<'_>, rows: &Rows) -> Re
     pour(work, &order, &rows.around).await.map_err(Ended::from)?;
     let only: Option<Vec<String>> = plan.chosen.as_ref().map(|chosen| chosen.iter().cloned().collect());
     let leave = Leave { definitions: true, rest: only.is_some(), ..Leave::default() };
-    let how = How { only: only.as_deref(), leave, connections: request.jobs.max(2), major: plan.server.major() };
+    let how = How {
+        only: only.as_deref(),
+        leave,
+        sequences: rows.sequences.as_deref(),
+        connections: request.jobs.max(2),
+        major: plan.server.major(),
+    };
     let Verified { checked, differences, tables, rows } =
         verify(work, &login, &plan.manifest, how).await.map_err(Ended::from)?;
     let (Place::Onto(database) | Place::New(database) | Place::Empty(database) | Place::Beside { made: database, .. }) =

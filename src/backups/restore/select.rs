@@ -22,10 +22,9 @@ pub(super) fn choose(
                 format!("the backup has no table {wanted}"),
                 "write SCHEMA.TABLE as `sexton backups show` and psql do",
             )),
-            several => problems.push(Problem::new(
-                format!("{wanted} may be {}", several.join(" or ")),
-                "write SCHEMA.TABLE",
-            )),
+            several => {
+                problems.push(Problem::new(format!("{wanted} may be {}", several.join(" or ")), "write SCHEMA.TABLE"))
+            }
         }
     }
     for wanted in schemas {
@@ -52,7 +51,8 @@ fn find(script: &Script, wanted: &str) -> Vec<String> {
     if let Some(exact) = names().find(|name| *name == wanted) {
         return vec![exact.clone()];
     }
-    let unquoted = names().filter(|name| split(name).is_some_and(|(schema, table)| format!("{schema}.{table}") == wanted));
+    let unquoted =
+        names().filter(|name| split(name).is_some_and(|(schema, table)| format!("{schema}.{table}") == wanted));
     let found: Vec<_> = unquoted.cloned().collect();
     if !found.is_empty() {
         return found;
@@ -99,7 +99,9 @@ pub(super) fn for_rows(entries: &[String], chosen: &BTreeSet<String>, sequences:
 /// there, quoted and plain.
 pub(super) fn refreshed(entries: &[String], views: &[(String, String)]) -> Vec<String> {
     let named = entries.iter().filter_map(|line| words(line)).filter(|(kind, _)| *kind == "MATERIALIZED VIEW DATA");
-    named.filter_map(|(_, rest)| views.iter().find(|(_, plain)| is_of(rest, plain)).map(|(name, _)| name.clone())).collect()
+    named
+        .filter_map(|(_, rest)| views.iter().find(|(_, plain)| is_of(rest, plain)).map(|(name, _)| name.clone()))
+        .collect()
 }
 
 /// How many large objects the dump has, one for each entry at least.

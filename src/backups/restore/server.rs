@@ -167,9 +167,7 @@ pub(super) async fn marked(admin: &mut PgConnection, beginning: &str) -> Result<
 pub(super) async fn within(login: &Login) -> Result<PgConnection, sqlx::Error> {
     let connecting = async {
         let mut connection = PgConnection::connect_with(&login.options()).await?;
-        connection
-            .execute("set statement_timeout = 0; set search_path = ''; set row_security = off")
-            .await?;
+        connection.execute("set statement_timeout = 0; set search_path = ''; set row_security = off").await?;
         Ok(connection)
     };
     timeout(LOOK, connecting).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))

@@ -28,6 +28,8 @@ pub(super) struct How<'a> {
     /// The tables whose rows were restored; all without it.
     pub(super) only: Option<&'a [String]>,
     pub(super) leave: Leave,
+    /// The sequences that were restored; all without it.
+    pub(super) sequences: Option<&'a [String]>,
     /// How many tables are read at a time.
     pub(super) connections: u32,
     /// The server's major.
@@ -46,8 +48,7 @@ pub(super) async fn verify(
     };
     // Where rows were not restored, none are read.
     let only = if how.leave.rows { Some(&[][..]) } else { how.only };
-    let scope =
-        Scope { left_out: &manifest.without_rows_of, only, connections: how.connections.max(1) as usize };
+    let scope = Scope { left_out: &manifest.without_rows_of, only, connections: how.connections.max(1) as usize };
     let (done, total) = (AtomicU64::new(0), only.map_or(source.tables.len(), <[String]>::len) as u64);
     let seen = |table: &str| {
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
@@ -70,8 +71,12 @@ pub(super) async fn verify(
         leave.definitions = true;
         forget_sums(source, &mut is);
     }
+    let mut source = source.clone();
+    if let Some(restored) = how.sequences {
+        source.sequences.retain(|name, _| restored.contains(name));
+    }
     let checked = if same { Checked::Exact } else { Checked::Counts };
-    Ok(Verified { checked, differences: differences(source, &is, leave), tables, rows })
+    Ok(Verified { checked, differences: differences(&source, &is, leave), tables, rows })
 }
 
 /// Another major may print a value in another way, so that sums say nothing.

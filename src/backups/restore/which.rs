@@ -14,10 +14,8 @@ use crate::{
 /// When there is none, or more than one is meant; says which there are.
 pub async fn which(vault: &Vault, wanted: &str, name: Option<&str>, unproven: bool) -> Result<Entry, Failure> {
     let entries = shelf(vault, name).await?;
-    choose(entries, wanted, unproven).map_err(|failure| Failure {
-        why: format!("vault `{}` ({vault}): {}", vault.name(), failure.why),
-        ..failure
-    })
+    choose(entries, wanted, unproven)
+        .map_err(|failure| Failure { why: format!("vault `{}` ({vault}): {}", vault.name(), failure.why), ..failure })
 }
 
 /// The newest come first. Pure.
@@ -58,7 +56,10 @@ mod tests {
     }
 
     fn two() -> Vec<Entry> {
-        vec![entry("shop_backup_20260103_020000_0a2b", None), entry("shop_backup_20260102_020000_0a1b", Some(Verdict::Proven))]
+        vec![
+            entry("shop_backup_20260103_020000_0a2b", None),
+            entry("shop_backup_20260102_020000_0a1b", Some(Verdict::Proven)),
+        ]
     }
 
     #[test]

@@ -4,6 +4,8 @@
 
 mod list;
 mod place;
+mod restore;
+mod server;
 mod show;
 mod words;
 
@@ -21,12 +23,18 @@ pub enum Command {
     List(list::Args),
     /// Show one backup: its facts, what its newest proof found, and how to restore it with stock tools
     Show(show::Args),
+    /// Get a backup back: without --confirm it only says what would happen
+    Restore(Box<restore::Args>),
+    /// Drop databases that a restore replaced and whose time is over
+    DropReplaced(restore::DropArgs),
 }
 
 pub(super) async fn run(cli: &Cli, command: &Command, out: &mut dyn Write) -> Result<u8, AskError> {
     match command {
         Command::List(args) => list::run(cli, args, out).await,
         Command::Show(args) => show::run(cli, args, out).await,
+        Command::Restore(args) => restore::run(cli, args, out).await,
+        Command::DropReplaced(args) => restore::drop_replaced(cli, args, out).await,
     }
 }
 

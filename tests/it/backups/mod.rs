@@ -2,4 +2,6 @@
 
 mod faults;
 mod proving;
+mod restoring;
+mod script;
 mod taking;

@@ -77,6 +77,11 @@ impl Site {
         self.spawner.capture(self.command(args), Duration::from_secs(60)).await.expect("sexton runs")
     }
 
+    /// Runs any program to its end, within a minute.
+    pub async fn captured(&self, command: Command) -> Captured {
+        self.spawner.capture(command, Duration::from_secs(60)).await.expect("the program runs")
+    }
+
     /// Starts `sexton ARGS` in this folder.
     pub async fn daemon(&self, args: &[&str]) -> Daemon {
         self.watch(self.command(args)).await
