@@ -230,7 +230,8 @@ fn cron(doc: &mut Doc<'_>, entry: &Node<'_>, table: &DeTable<'_>, zone: Tz, name
     let cron = cron.with_dst(dst);
     // Whether it is ever due does not hang on when we ask, so that a check gives the same answer every day.
     if cron.next(zone, DateTime::UNIX_EPOCH).is_none() {
-        doc.error(at.span(), format!("`{text}` is never due"), Some("does that day exist in that month?".into()));
+        let help = "does that day exist in that month, and does the clock show that time on it?";
+        doc.error(at.span(), format!("`{text}` is never due"), Some(help.into()));
         return None;
     }
     Some((text, cron))

@@ -5,10 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use chrono::Utc;
 use serde_json::json;
 
 use crate::{
-    catalog::{Catalog, Files, Names, Parsed, Problem},
+    catalog::{Catalog, Files, Names, Parsed, Problem, Schedule, Severity},
     db::Sources,
     settings::{Settings, SettingsError},
 };
@@ -87,7 +88,20 @@ pub(super) fn look(args: &Args) -> Looked {
     if let Some(settings) = known {
         parsed.check_names(&names(settings));
     }
+    let over = parsed.catalog.iter().flat_map(|catalog| &catalog.schedules).filter_map(over).collect();
+    parsed.add(over);
     Looked { settings, files, parsed }
+}
+
+/// A schedule whose years are over; the files alone cannot know what day it is.
+fn over(schedule: &Schedule) -> Option<Problem> {
+    let over = schedule.enabled && schedule.cron.next(schedule.zone, Utc::now()).is_none();
+    over.then(|| {
+        let message =
+            format!("schedule `{}` is never due again: the years of `{}` are over", schedule.name, schedule.cron);
+        let help = Some("give it years to come, or delete it".to_owned());
+        Problem { severity: Severity::Warning, ..Problem::whole(schedule.file.clone(), message, help) }
+    })
 }
 
 /// The names that the settings define.

@@ -1,16 +1,21 @@
 //! `sexton next`: when schedules fire, as the planner will decide it.
 
+mod show;
+
 use std::{
     io::{self, Write},
     path::PathBuf,
 };
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use serde_json::json;
 
 use super::check;
-use crate::{catalog::Schedule, slots::Cron};
+use crate::{
+    catalog::Schedule,
+    slots::{Cron, CronError, Dst, Gap, Passes},
+};
+use show::Due;
 
 /// Arguments of `next`.
 #[derive(Debug, Clone, clap::Args)]
@@ -30,6 +35,15 @@ pub struct Args {
     /// The expression's time zone
     #[arg(long, value_name = "ZONE", default_value = "UTC", requires = "cron")]
     pub zone: Tz,
+    /// Times that its clocks jump over: after, skip [default: Vixie's rule]
+    #[arg(long, value_name = "WHAT", requires = "cron")]
+    pub dst_gap: Option<Gap>,
+    /// Times that come twice: first, last, both [default: Vixie's rule]
+    #[arg(long, value_name = "PASS", requires = "cron")]
+    pub dst_overlap: Option<Passes>,
+    /// The schedule's name, from which the expression's `H` is made
+    #[arg(long, value_name = "NAME", requires = "cron")]
+    pub name: Option<String>,
     /// The folder of job files [default: the settings', else ./jobs]
     #[arg(long, value_name = "DIR")]
     pub jobs: Option<PathBuf>,
@@ -44,13 +58,6 @@ pub struct Args {
     pub json: bool,
 }
 
-/// One instant at which something fires.
-struct Due<'a> {
-    at: DateTime<Utc>,
-    zone: Tz,
-    schedule: Option<&'a Schedule>,
-}
-
 /// Prints when schedules fire next.
 ///
 /// The number is the exit code: 0, or 1 when the files are broken or the name or expression is not known.
@@ -61,10 +68,18 @@ pub fn run(args: &Args, out: &mut dyn Write) -> io::Result<u8> {
     let from = args.from.unwrap_or_else(Utc::now);
     let count = usize::from(args.count);
     if let Some(text) = &args.cron {
-        return match Cron::parse(text) {
+        return match expression(args, text) {
             Ok(cron) => {
-                let due = after(&cron, args.zone, from, count).map(|at| Due { at, zone: args.zone, schedule: None });
-                print(&due.collect::<Vec<_>>(), args.json, out)
+                let due = show::after(&cron, args.zone, None, from, count);
+                print(&due, args.json, out)?;
+                for lint in cron.lints().iter().filter(|_| !args.json) {
+                    writeln!(out, "note: {}; {}", lint.why, lint.help)?;
+                }
+                Ok(0)
+            }
+            Err(error) if args.name.is_none() && Cron::named(text, "").is_ok() => {
+                writeln!(out, "{}; give it with --name NAME", error.why)?;
+                Ok(1)
             }
             Err(error) => {
                 writeln!(out, "{error}")?;
@@ -106,53 +121,23 @@ pub fn run(args: &Args, out: &mut dyn Write) -> io::Result<u8> {
             due.truncate(count);
         }
     }
-    print(&due, args.json, out)
-}
-
-fn of(schedule: &Schedule, from: DateTime<Utc>, count: usize) -> impl Iterator<Item = Due<'_>> {
-    after(&schedule.cron, schedule.zone, from, count).map(|at| Due {
-        at,
-        zone: schedule.zone,
-        schedule: Some(schedule),
-    })
-}
-
-fn after(cron: &Cron, zone: Tz, from: DateTime<Utc>, count: usize) -> impl Iterator<Item = DateTime<Utc>> {
-    std::iter::successors(cron.next(zone, from), move |at| cron.next(zone, *at)).take(count)
-}
-
-fn print(due: &[Due<'_>], json: bool, out: &mut dyn Write) -> io::Result<u8> {
-    let utc = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
-    if json {
-        let all: Vec<_> = due
-            .iter()
-            .map(|due| {
-                json!({
-                    "at": utc(due.at),
-                    "local": due.at.with_timezone(&due.zone).to_rfc3339(),
-                    "zone": due.zone.name(),
-                    "schedule": due.schedule.map(|schedule| &schedule.name),
-                    "job": due.schedule.map(|schedule| &schedule.job),
-                    "then": due.schedule.map(|schedule| &schedule.then),
-                })
-            })
-            .collect();
-        writeln!(out, "{:#}", serde_json::Value::from(all))?;
-        return Ok(0);
-    }
-    if due.is_empty() {
-        writeln!(out, "nothing is due")?;
-    }
-    for due in due {
-        let local = due.at.with_timezone(&due.zone).format("%a %d %b %H:%M:%S %Z");
-        write!(out, "{}  {local}", utc(due.at))?;
-        if let Some(schedule) = due.schedule {
-            write!(out, "  {}: {}", schedule.name, schedule.job)?;
-            for job in &schedule.then {
-                write!(out, ", then {job}")?;
-            }
-        }
-        writeln!(out)?;
-    }
+    print(&due, args.json, out)?;
     Ok(0)
+}
+
+/// The expression of the command line.
+fn expression(args: &Args, text: &str) -> Result<Cron, CronError> {
+    let cron = match &args.name {
+        Some(name) => Cron::named(text, name)?,
+        None => Cron::parse(text)?,
+    };
+    Ok(cron.with_dst(Dst { gap: args.dst_gap, overlap: args.dst_overlap }))
+}
+
+fn of(schedule: &Schedule, from: DateTime<Utc>, count: usize) -> Vec<Due<'_>> {
+    show::after(&schedule.cron, schedule.zone, Some(schedule), from, count)
+}
+
+fn print(due: &[Due<'_>], json: bool, out: &mut dyn Write) -> io::Result<()> {
+    if json { writeln!(out, "{:#}", show::json(due)) } else { show::text(due, out) }
 }

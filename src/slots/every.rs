@@ -24,7 +24,8 @@ impl Every {
             let digits = rest.find(|c: char| !c.is_ascii_digit())?;
             let unit = rest[digits..].find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len() - digits);
             let (part, more) = rest.split_at(digits + unit);
-            millis += u64::try_from(part.parse::<Span>().ok()?.0.as_millis()).ok()?;
+            let length = u64::try_from(part.parse::<Span>().ok()?.0.as_millis()).ok()?;
+            millis = millis.checked_add(length)?;
             rest = more;
         }
         let whole = millis.is_multiple_of(1000) && (1..=LONGEST).contains(&(millis / 1000));

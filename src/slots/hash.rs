@@ -52,5 +52,5 @@ fn fill_part(part: &str, of: &Field, name: Option<&str>) -> Result<String, Uncle
     let step = read(step).ok().filter(|step| *step > 0).ok_or(Unclear::Shape)?;
     let first = low + hash % step.min(count);
     // One number is no step, and so a fixed time.
-    Ok(if first + step > high { first.to_string() } else { format!("{first}-{high}/{step}") })
+    Ok(if first.saturating_add(step) > high { first.to_string() } else { format!("{first}-{high}/{step}") })
 }

@@ -25,12 +25,12 @@ pub(super) fn lints(fields: &[Written]) -> Vec<Lint> {
 fn uneven(field: &Written) -> Option<Lint> {
     // What a field counts, in what, and a length for `@every`; days are counted anew each month.
     let (unit, around, short) = match field.place {
-        SECOND => ("seconds", "minute", "s"),
-        MINUTE => ("minutes", "hour", "m"),
-        HOUR => ("hours", "day", "h"),
-        DAY => ("days", "month", "d"),
-        MONTH => ("months", "year", ""),
-        WEEKDAY => ("days", "week", "d"),
+        SECOND => ("seconds", "a minute", "s"),
+        MINUTE => ("minutes", "an hour", "m"),
+        HOUR => ("hours", "a day", "h"),
+        DAY => ("days", "a month", "d"),
+        MONTH => ("months", "a year", ""),
+        WEEKDAY => ("days", "a week", "d"),
         _ => return None,
     };
     let of = &FIELDS[field.place];
@@ -47,8 +47,7 @@ fn uneven(field: &Written) -> Option<Lint> {
     } else {
         let count = of.high - of.low + 1;
         format!(
-            "`{part}` is uneven: the {count} {unit} of a {around} are no multiple of {step}, so one step in each \
-             {around} has another length"
+            "`{part}` is uneven: the {count} {unit} of {around} are no multiple of {step}, so one step has another length"
         )
     };
     let help = match field.place {

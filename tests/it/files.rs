@@ -1,8 +1,8 @@
-//! `sexton check` and `sexton next`, as people and programs see them.
+//! `sexton check`, as people and programs see them.
 
 use std::{fs, path::Path};
 
-use sexton::cli::{check, next};
+use sexton::cli::check;
 
 /// A folder with files in it.
 fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
@@ -237,48 +237,6 @@ fn a_missing_folder_is_a_problem() {
     let (code, told) = check(folder.path(), false);
     assert_eq!(code, 1);
     assert!(told.contains("[files] of sexton.toml"), "{told}");
-}
-
-#[test]
-fn next_shows_instants_in_utc_and_in_the_schedule_s_zone() {
-    let folder = folder(&[
-        ("sexton.toml", SETTINGS.as_bytes()),
-        ("jobs/checks.toml", JOB.as_bytes()),
-        ("schedules/daily.toml", SCHEDULE.as_bytes()),
-    ]);
-    let mut asked = next::Args {
-        schedule: None,
-        count: 3,
-        from: Some("2026-03-27T01:00:00Z".parse().expect("an instant")),
-        cron: None,
-        zone: chrono_tz::Tz::UTC,
-        jobs: None,
-        schedules: None,
-        config: Some(folder.path().join("sexton.toml")),
-        json: false,
-    };
-    let show = |asked: &next::Args| {
-        let mut out = Vec::new();
-        let code = next::run(asked, &mut out).expect("written");
-        (code, String::from_utf8(out).expect("text"))
-    };
-    let (code, told) = show(&asked);
-    assert_eq!(code, 0);
-    insta::assert_snapshot!(told, @r#"
-        2026-03-28T01:00:00Z  Sat 28 Mar 02:00:00 CET  daily: checks
-        2026-03-29T01:00:00Z  Sun 29 Mar 03:00:00 CEST  daily: checks
-        2026-03-30T00:00:00Z  Mon 30 Mar 02:00:00 CEST  daily: checks
-    "#);
-    asked.json = true;
-    let told: serde_json::Value = serde_json::from_str(&show(&asked).1).expect("JSON");
-    assert_eq!(told[0]["at"], "2026-03-28T01:00:00Z");
-    assert_eq!(told[0]["local"], "2026-03-28T02:00:00+01:00");
-    asked.schedule = Some("dayly".into());
-    assert_eq!(show(&asked), (1, "there is no schedule `dayly`; there are: daily\n".to_owned()));
-    asked.schedule = None;
-    asked.json = false;
-    asked.cron = Some("*/30 * * * *".into());
-    assert_eq!(show(&asked).1.lines().next(), Some("2026-03-27T01:30:00Z  Fri 27 Mar 01:30:00 UTC"));
 }
 
 #[test]

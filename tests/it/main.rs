@@ -13,6 +13,7 @@ mod embedded;
 mod example_kind;
 mod files;
 mod kinds;
+mod next;
 mod outbox;
 mod planner;
 mod queue;

@@ -1,5 +1,6 @@
 //! Claims about slots on the days on which clocks were changed, and about what can be read.
 
+mod fuzz;
 mod oracle;
 mod vectors;
 
