@@ -72,6 +72,7 @@ async fn bench(runs: usize) {
         spawner: spawner.clone(),
         http: reqwest::Client::new(),
         pg_bin: None,
+        catalogue: None,
     });
 
     println!(

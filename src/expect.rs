@@ -44,10 +44,12 @@ impl fmt::Display for Breach {
     }
 }
 
-/// Every threshold that the report does not keep. A missing number is a breach: silence is no success.
+/// Every threshold that the report does not keep. A missing number is a breach: silence is no success, unless the report
+/// says that it cannot be known yet.
 pub fn breaches<'a>(expect: impl IntoIterator<Item = (&'a String, &'a Expect)>, report: &Report) -> Vec<Breach> {
     expect
         .into_iter()
+        .filter(|(name, _)| !report.is_unknown(name))
         .filter_map(|(name, expect)| {
             let actual = report.number(name);
             let kept = actual.is_some_and(|actual| expect.holds(actual));
@@ -165,5 +167,9 @@ mod tests {
         let expect = [("bytes".to_owned(), ">= 1 kB".parse::<Expect>().expect("a threshold"))];
         let found = breaches(expect.iter().map(|(n, e)| (n, e)), &Report::new());
         assert_eq!(found[0].to_string(), "bytes is missing from the report, expected >= 1 kB");
+        let mut unknown = Report::new();
+        unknown.unknown("bytes");
+        assert_eq!(breaches(expect.iter().map(|(n, e)| (n, e)), &unknown), []);
+        assert!(unknown.for_people().is_empty());
     }
 }

@@ -41,6 +41,22 @@ pub const DATA_ROWS: &str = "sexton_data_rows";
 pub const DATA_BYTES: &str = "sexton_data_bytes";
 /// Bad rows that the last validation in this process found, by `job`, `check` and `severity`.
 pub const VALIDATION_ISSUES: &str = "sexton_validation_issues";
+/// When the newest proven backup was taken, in seconds since 1970, by `name`; 0 while none is proven.
+pub const BACKUP_PROVEN: &str = "sexton_backup_last_proven_timestamp_seconds";
+/// How long the newest proof took to restore, by `name`.
+pub const BACKUP_RESTORE: &str = "sexton_backup_restore_seconds";
+/// Bytes of the newest backup as they are stored, by `name`.
+pub const BACKUP_BYTES: &str = "sexton_backup_bytes";
+/// How long taking the newest backup lasted, by `name`.
+pub const BACKUP_SECONDS: &str = "sexton_backup_duration_seconds";
+/// Bytes of the dump, before compression, that a second of it took, by `name`.
+pub const BACKUP_SPEED: &str = "sexton_backup_bytes_per_second";
+/// Backups, by `name` and `state`.
+pub const BACKUP_COUNT: &str = "sexton_backup_count";
+/// Bytes of all backups in a vault, by `vault`.
+pub const VAULT_BYTES: &str = "sexton_vault_bytes";
+/// How many bytes a vault is meant to hold at most, by `vault`.
+pub const VAULT_BUDGET: &str = "sexton_vault_budget_bytes";
 /// 1 while the files on disk are the ones in use, 0 while they are broken or differ.
 pub const FILES_GOOD: &str = "sexton_config_last_reload_successful";
 /// 1 while all that a scheduled job needs was there when this process last looked, else 0, by `job`.
@@ -87,6 +103,14 @@ fn describe() {
     describe_gauge!(DATA_ROWS, "Parent rows of a data set when a run last counted them");
     describe_gauge!(DATA_BYTES, "Bytes of a data set's tables when a run last counted its rows");
     describe_gauge!(VALIDATION_ISSUES, "Bad rows that the last validation found");
+    describe_gauge!(BACKUP_PROVEN, "When the newest proven backup was taken, in seconds since 1970");
+    describe_gauge!(BACKUP_RESTORE, "Seconds that restoring took at the newest proof");
+    describe_gauge!(BACKUP_BYTES, "Bytes of the newest backup as they are stored");
+    describe_gauge!(BACKUP_SECONDS, "Seconds that taking the newest backup lasted");
+    describe_gauge!(BACKUP_SPEED, "Bytes of the dump that a second of the newest backup took");
+    describe_gauge!(BACKUP_COUNT, "Backups by state");
+    describe_gauge!(VAULT_BYTES, "Bytes of all backups in a vault");
+    describe_gauge!(VAULT_BUDGET, "Bytes that a vault is meant to hold at most");
     describe_gauge!(FILES_GOOD, "1 while the files on disk are good and in use");
     describe_gauge!(JOB_READY, "1 while all that a scheduled job needs is there");
     describe_gauge!(BUILD, "The version of this binary");

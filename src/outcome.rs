@@ -88,6 +88,9 @@ pub enum Again {
     Never,
 }
 
+/// The entry with the names of what cannot be known yet.
+const UNKNOWN: &str = "_unknown";
+
 /// The numbers (and short texts) that a run gives: what thresholds are asserted on.
 ///
 /// Names are `snake_case` with their unit where it is not a count: `rows_archived`, `bytes`, `dump_seconds`.
@@ -112,6 +115,21 @@ impl Report {
     pub fn with(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.set(name, value);
         self
+    }
+
+    /// Says that an entry cannot be known yet: a threshold on it then waits.
+    pub fn unknown(&mut self, name: &str) -> &mut Self {
+        let entry = self.0.entry(UNKNOWN.to_owned()).or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(names) = entry {
+            names.push(name.into());
+        }
+        self
+    }
+
+    /// Whether an entry cannot be known yet.
+    pub fn is_unknown(&self, name: &str) -> bool {
+        let names = self.0.get(UNKNOWN).and_then(Value::as_array);
+        !self.0.contains_key(name) && names.is_some_and(|names| names.iter().any(|known| known == name))
     }
 
     /// One entry.

@@ -43,6 +43,8 @@ pub enum Because {
     FilesMended,
     /// Messages do not reach a channel.
     ChannelFailed,
+    /// No backup was proven for too long.
+    Late,
 }
 
 impl Because {
@@ -61,6 +63,7 @@ impl Because {
             Self::FilesDrifted => "files differ",
             Self::FilesMended => "files mended",
             Self::ChannelFailed => "channel failed",
+            Self::Late => "late",
         }
     }
 }
@@ -81,6 +84,7 @@ pub fn decide(event: &Event, now: DateTime<Utc>, remind: TimeDelta) -> Verdict {
         "files_broken" => lasting(FilesBroken, FilesBroken, "files still broken, told before"),
         "files_drifted" => lasting(FilesDrifted, FilesDrifted, "files still differ, told before"),
         "channel_failed" => lasting(ChannelFailed, ChannelFailed, "the channel still fails, told before"),
+        "late" => lasting(Late, Late, "still late, told before"),
         "held" => Verdict::Tell(Held),
         "missed" => Verdict::Tell(Missed),
         // A recovery is told only to those who were told of the trouble.

@@ -4,7 +4,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::decide::Because;
-use crate::outbox::{Event, FILES, Message, OF_CHANNEL, OF_READY};
+use crate::outbox::{Event, FILES, Message, OF_CHANNEL, OF_PROOF, OF_READY};
 
 /// The most characters of a line: enough for an error, too little for a dump.
 const LINE: usize = 1_000;
@@ -16,6 +16,7 @@ pub fn render(event: &Event, because: Because, id: Uuid) -> Message {
         None if event.subject.starts_with(OF_READY) => {
             format!("the look at {}", event.subject.trim_start_matches(OF_READY))
         }
+        None if event.subject.starts_with(OF_PROOF) => event.subject.trim_start_matches(OF_PROOF).to_owned(),
         None if event.subject == FILES => "the job and schedule files".to_owned(),
         None => event.subject.clone(),
     };
@@ -24,12 +25,18 @@ pub fn render(event: &Event, because: Because, id: Uuid) -> Message {
         id,
         incident: event.incident,
         severity: severity(because).to_owned(),
-        title: title(&subject, because, event.repeat),
+        title: match because {
+            Because::Recovered if event.subject.starts_with(OF_PROOF) => {
+                format!("{subject} has a fresh proven backup again")
+            }
+            _ => title(&subject, because, event.repeat),
+        },
         lines: lines(event),
         help: text(&event.detail, "help"),
         next: run
             .map(|run| format!("sexton runs show {run}"))
             .or_else(|| event.subject.starts_with(OF_READY).then(|| "sexton ready".to_owned()))
+            .or_else(|| event.subject.starts_with(OF_PROOF).then(|| "sexton backups status".to_owned()))
             .or_else(|| (event.subject == FILES).then(|| "sexton check".to_owned())),
         event: event.kind.clone(),
         subject: event.subject.clone(),
@@ -41,7 +48,7 @@ pub fn render(event: &Event, because: Because, id: Uuid) -> Message {
 fn severity(because: Because) -> &'static str {
     use Because::*;
     match because {
-        FirstFailure | StillFailing | Breached | StillBreached | Held | Missed | FilesBroken | ChannelFailed => {
+        FirstFailure | StillFailing | Breached | StillBreached | Held | Missed | FilesBroken | ChannelFailed | Late => {
             "problem"
         }
         Recovered | BreachCleared | FilesMended => "recovery",
@@ -64,6 +71,7 @@ fn title(subject: &str, because: Because, repeat: i64) -> String {
         FilesBroken => format!("{subject} cannot be used; the last good ones stay active"),
         FilesDrifted => format!("{subject} on this machine are not the active ones"),
         FilesMended => format!("{subject} are good again"),
+        Late => format!("{subject} has no fresh proven backup"),
         ChannelFailed => format!("messages do not get through to {subject}"),
     }
 }

@@ -44,7 +44,8 @@ impl Hold {
 
     /// In a few words.
     pub fn words(&self) -> String {
-        format!("held by {}: {}", self.by, self.reason)
+        let until = self.until.map(|at| at.format(" until %Y-%m-%d %H:%M UTC").to_string()).unwrap_or_default();
+        format!("held by {}{until}: {}", self.by, self.reason)
     }
 
     /// Reads one. What is no hold that this version understands holds for good: somebody wanted the backup to stay.

@@ -9,6 +9,7 @@
 //! A backup exists once its manifest does. It counts once a copy was restored from it and equals the fingerprint that
 //! was taken in the dump's own snapshot. The vault is the truth about all of it; nothing here needs a queue.
 
+pub mod catalogue;
 mod copy;
 pub mod drill;
 mod dump;
@@ -27,6 +28,7 @@ pub mod proof;
 pub mod prove;
 pub mod ready;
 pub mod restore;
+pub mod rotate;
 mod scratch;
 pub mod seal;
 pub mod shelf;

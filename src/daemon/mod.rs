@@ -1,5 +1,6 @@
 //! What `run`, `once` and `demo` do: the parts of one process, wired together.
 
+mod backups;
 mod demo;
 pub mod inbox;
 mod instance;

@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    instance, logging, ready,
+    backups, instance, logging, ready,
     reload::{self, Occasion, ReloadError},
     signals,
     wire::{self, Parts},
@@ -109,6 +109,7 @@ impl Daemon {
             reload::reload(&parts.pool, &parts.source, Occasion::Start, &parts.by()).await.map_err(refused)?;
         }
         side.spawn(ready::keep_looking(parts.clone(), over.clone()));
+        side.spawn(backups::keep_looking(parts.clone(), over.clone()));
         let alerts_stop = CancellationToken::new();
         let alerting = tokio::spawn(alerts::run(parts.alerts.clone(), alerts_stop.clone()));
         side.spawn(reload::on_hangup(parts.pool.clone(), parts.source.clone(), parts.by(), poke.clone(), over.clone()));

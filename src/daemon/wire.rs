@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     alerts::{Alerts, Channel, Channels, Email, Slack, Webhook},
+    backups::catalogue::Catalogue,
     catalog::{Catalog, Names, Problem},
     child::Spawner,
     cli::{self, AskError},
@@ -68,6 +69,7 @@ pub(super) fn parts(settings: &Settings) -> Result<Parts, AskError> {
         spawner: Spawner::start().map_err(|error| said("the thread that starts children", &error))?,
         http: http.clone(),
         pg_bin: None,
+        catalogue: Some(Catalogue::new(pool.clone())),
     };
     let alerts = Alerts {
         pool: pool.clone(),

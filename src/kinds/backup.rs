@@ -5,25 +5,28 @@ use std::{path::PathBuf, sync::Arc, time::Instant};
 use chrono::Utc;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{
     Broken, Ctx, Env, Finding, Kind, Uses,
     prove::{ProofOptions, judge},
+    rotate,
 };
 use crate::{
     backups::{
         Packing,
-        keep::{self, Fate, Keep},
+        catalogue::{self, Usual},
+        keep::{Counts, Keep},
         manifest::{Manifest, Role},
         name, ready,
         seal::{Identities, Recipient},
-        shelf::shelf,
         source,
         take::{self, ParallelOptions, Wanted},
+        work::{Ended, Work},
     },
     expect::size,
-    outcome::{Failure, Outcome, Report},
+    outcome::{Again, Failure, Outcome, Report},
+    span::Span,
     state::OnLost,
     vault::Vault,
 };
@@ -81,7 +84,16 @@ pub struct Backup {
     /// How long backups are kept; for ever without it.
     #[serde(default)]
     pub keep: Option<Keep>,
+    /// Whether what `keep` keeps no longer is deleted; otherwise the plan is only told.
+    #[serde(default)]
+    pub rotate: bool,
+    /// How old the newest proven backup may become before people are told, whatever else happens.
+    #[serde(default)]
+    pub max_age: Option<Span>,
 }
+
+/// With fewer proven backups than these, nobody can say what is usual.
+const FEW: i64 = 3;
 
 /// When a backup is proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -179,9 +191,19 @@ impl Kind for Backup {
             let help = "set fingerprint = 2, or prove = \"never\"";
             findings.push(finding("prove", "cannot be proven without a fingerprint".into(), help));
         }
-        if self.keep.is_some_and(|keep| keep.days == 0 || keep.min_proven == 0) {
-            let help = "write keep = { days = 30, min_proven = 2 }";
-            findings.push(finding("keep", "would keep nothing".to_owned(), help));
+        findings.extend(self.keep.iter().flat_map(rotate::check));
+        if self.rotate && self.keep.is_none() {
+            let help = "write keep = { days = 30, weekly = 8, monthly = 12 }";
+            findings.push(finding("rotate", "nothing says how long backups are kept".to_owned(), help));
+        }
+        if self.max_age.is_some() && self.name.is_none() {
+            let help = "write name = \"…\", what the backups are called";
+            findings.push(finding("max_age", "nothing says of which backups".to_owned(), help));
+        }
+        if self.prove == When::Never && self.keep.is_some_and(|keep| keep.counts == Counts::Proven) {
+            let help = "prove them, or leave `keep` out".to_owned();
+            let message = "none of them is ever proven, so none would ever be deleted".to_owned();
+            findings.push(Finding { key: "keep".to_owned(), message, help: Some(help), warning: true });
         }
         findings
     }
@@ -213,7 +235,7 @@ impl Kind for Backup {
         let facts = source::look(target, &work).await?;
         let name = self.name.clone().unwrap_or_else(|| name::tame(&facts.source.database));
         ctx.go_on()?;
-        let (now, begun) = (Utc::now(), Instant::now());
+        let begun = Instant::now();
         take::sweep(&vault, &name, ctx.run.id).await?;
         let mut identities = self.proof.identities()?;
         let made = take::made(&vault, &name, ctx.run.id).await?.pop();
@@ -252,14 +274,21 @@ impl Kind for Backup {
             }
         };
         let mut report = told(&manifest).with("dump_seconds", (begun.elapsed().as_secs_f64() * 1e3).round() / 1e3);
+        let catalogue = ctx.env.catalogue.as_ref();
+        catalogue::note(catalogue, &vault, &name).await;
+        self.compare(&ctx, &vault, &manifest, &mut report).await;
         if self.prove == When::After {
             let proof = self.proof.prove(&ctx, &work, &vault, &manifest, &identities, self.scratch()).await?;
+            catalogue::note(catalogue, &vault, &name).await;
             if let Some(failed) = judge(&proof, &mut report) {
                 return Ok(Outcome::Failed(failed.report(report)));
             }
         }
-        self.rotate(&vault, &name, now, &mut report).await;
-        Ok(Outcome::Done(report))
+        let rotated = self.rotated(&work, &vault, &name, &mut report).await;
+        if self.rotate {
+            catalogue::note(catalogue, &vault, &name).await;
+        }
+        rotated.map(|()| Outcome::Done(report))
     }
 }
 
@@ -276,24 +305,59 @@ impl Backup {
         })
     }
 
-    /// Tells what a rotation would do. A backup that is taken is not made bad by a list that cannot be read.
-    async fn rotate(&self, vault: &Arc<Vault>, name: &str, now: chrono::DateTime<Utc>, report: &mut Report) {
-        let backups = match shelf(vault, Some(name)).await {
-            Ok(backups) => backups,
-            Err(error) => {
-                warn!(error = error.why, "the backups of {name} could not be listed, so no rotation was planned");
-                return;
-            }
+    /// What a threshold can hold this backup against: what is usual, how long nothing was proven, and how full the vault is.
+    async fn compare(&self, ctx: &Ctx, vault: &Vault, manifest: &Manifest, report: &mut Report) {
+        let usual = match &ctx.env.catalogue {
+            Some(catalogue) => catalogue.usual(vault.name(), &manifest.name, &manifest.stem()).await,
+            None => Ok(Usual::default()),
         };
-        report.set("backups", backups.len());
-        let Some(keep) = self.keep else { return };
-        let items = keep::plan(backups, keep, now);
-        let going: Vec<_> = items.iter().filter(|item| item.fate == Fate::Delete).collect();
-        for item in &going {
-            info!(backup = %item.entry.stem, bytes = item.entry.bytes, "would delete {}: {}", item.entry.stem, item.because);
+        let usual = usual.unwrap_or_else(|error| {
+            warn!(%error, "what is usual of {} could not be read", manifest.name);
+            Usual::default()
+        });
+        let enough = usual.backups >= FEW;
+        let ratio = |of: Option<f64>, usual: Option<f64>| {
+            let ratio = of? / usual.filter(|usual| enough && *usual > 0.0)?;
+            Some((ratio * 1e3).round() / 1e3)
+        };
+        let hours = usual.newest.map(|at| ((Utc::now() - at).num_seconds() as f64 / 36.0).round() / 100.0);
+        let numbers = [
+            ("size_vs_usual", ratio(Some(manifest.bytes() as f64), usual.bytes)),
+            ("seconds_vs_usual", ratio(manifest.seconds, usual.seconds)),
+            ("hours_since_proven", hours),
+        ];
+        for (name, number) in numbers {
+            match number {
+                Some(number) => report.set(name, number),
+                None => report.unknown(name),
+            };
         }
-        let bytes: u64 = going.iter().map(|item| item.entry.bytes).sum();
-        report.set("would_delete", going.len()).set("would_delete_bytes", bytes);
+        let (Some(budget), Some(catalogue)) = (vault.budget(), &ctx.env.catalogue) else { return };
+        match catalogue.figures().await {
+            Ok(figures) => {
+                let used = figures.vaults.get(vault.name()).copied().unwrap_or_default() as f64 / budget.max(1) as f64;
+                report.set("vault_used", (used * 1e4).round() / 1e4);
+            }
+            Err(error) => warn!(%error, "how full vault {} is could not be read", vault.name()),
+        }
+    }
+
+    /// Rotates as the job says. A backup that is taken is not made bad by a list that cannot be read, but nobody may believe
+    /// that old ones went when they did not.
+    async fn rotated(&self, work: &Work<'_>, vault: &Vault, name: &str, report: &mut Report) -> Result<(), Broken> {
+        let Some(keep) = &self.keep else { return Ok(()) };
+        match rotate::rotated(work, vault, name, keep, !self.rotate, report).await {
+            Ok(()) => Ok(()),
+            Err(Ended::Stopped) => Err(Broken::Stopped),
+            Err(Ended::Failed(failure)) if !self.rotate => {
+                warn!(error = failure.why, "no rotation of {name} could be planned");
+                Ok(())
+            }
+            Err(Ended::Failed(failure)) => {
+                let why = format!("the backup is taken, but older ones could not be rotated: {}", failure.why);
+                Err(Failure { why, again: Again::Never, ..failure }.report(report.clone()).into())
+            }
+        }
     }
 }
 

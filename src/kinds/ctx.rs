@@ -11,7 +11,10 @@ use uuid::Uuid;
 
 use super::Broken;
 use crate::{
-    backups::work::{Tell, Work},
+    backups::{
+        catalogue::Catalogue,
+        work::{Tell, Work},
+    },
     child::Spawner,
     db::{Target, Targets},
     outcome::{Failure, Report},
@@ -73,6 +76,8 @@ pub struct Env {
     pub http: reqwest::Client,
     /// Where PostgreSQL's client programs are looked for first, if set.
     pub pg_bin: Option<PathBuf>,
+    /// What is known of backups, where there is a queue.
+    pub catalogue: Option<Catalogue>,
 }
 
 /// How far a run is.

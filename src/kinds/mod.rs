@@ -17,6 +17,7 @@ mod pacing;
 mod prove;
 mod registry;
 mod restore;
+mod rotate;
 mod sql;
 mod validate;
 
@@ -43,6 +44,7 @@ pub use moving::{Batch, Planned};
 pub use prove::{ProofOptions, Prove, Which};
 pub use registry::{Entry, Finding, Inspection, ParamsAre, Source, Uses, entry, find};
 pub use restore::{By, Restore};
+pub use rotate::Rotate;
 pub use sql::Sql;
 pub use validate::{Suites, Thresholds, Validate};
 
@@ -59,6 +61,7 @@ pub const ALL: &[Entry] = &[
     entry::<Migrate>(),
     entry::<Prove>(),
     entry::<Restore>(),
+    entry::<Rotate>(),
     entry::<Sql>(),
     entry::<Validate>(),
 ];

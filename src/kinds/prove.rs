@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Broken, Ctx, Finding, Kind, Suites, Uses, Validate};
 use crate::{
     backups::{
+        catalogue,
         manifest::Manifest,
         name::Verdict,
         proof::Proof,
@@ -231,6 +232,7 @@ impl Kind for Prove {
             let scratch = self.scratch.clone().unwrap_or_else(std::env::temp_dir);
             let proof = self.proof.prove(&ctx, &work, &vault, &manifest, &identities, scratch).await?;
             failures.extend(judge(&proof, &mut report));
+            catalogue::note(ctx.env.catalogue.as_ref(), &vault, &self.name).await;
         }
         report.set("looked_at", count).set("not_proven", failures.len());
         match failures

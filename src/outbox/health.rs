@@ -54,6 +54,7 @@ impl Health {
             What::FilesBroken => vec![self.fail(fact, "files_broken", id)],
             What::FilesDrifted => vec![self.fail(fact, "files_drifted", id)],
             What::ChannelFailed => vec![self.fail(fact, "channel_failed", id)],
+            What::Late => vec![self.fail(fact, "late", id)],
             What::Lost => vec![News { kind: "lost", repeat: 1, incident: self.incident }],
             What::Missed => vec![News { kind: "missed", repeat: 1, incident: None }],
             What::Cancelled => {

@@ -33,10 +33,14 @@ pub const OF_CHANNEL: &str = ":channel ";
 /// What the subject of a fact about a job's readiness begins with; the job's name and a machine's follow.
 pub const OF_READY: &str = ":ready ";
 
+/// What the subject of a fact about the age of proven backups begins with; their name and vault follow.
+pub const OF_PROOF: &str = ":proof ";
+
 /// Something that is settled.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fact {
-    /// The job that it is about, or [`FILES`], or [`OF_CHANNEL`] and a channel's name, or [`OF_READY`] and a job's.
+    /// The job that it is about, or [`FILES`], or [`OF_CHANNEL`] and a channel's name, [`OF_READY`] and a job's,
+    /// or [`OF_PROOF`] and the name of backups.
     pub job: String,
     /// The run.
     pub run: Option<Uuid>,
@@ -78,4 +82,6 @@ pub enum What {
     FilesMended,
     /// A message did not reach its channel.
     ChannelFailed,
+    /// The newest proven backup is older than it may be.
+    Late,
 }

@@ -191,7 +191,7 @@ fn every_source_file_says_what_it_answers() {
 }
 
 /// Folders whose files hold one statement each, that Sexton prepares.
-const QUERIES: [&str; 3] = ["sql/queue", "sql/ledger", "sql/outbox"];
+const QUERIES: [&str; 4] = ["sql/queue", "sql/ledger", "sql/outbox", "sql/backups"];
 
 /// How many statements a text has, by its semicolons outside of strings, dollar quotes and comments.
 fn statements(text: &str) -> usize {

@@ -40,6 +40,9 @@ pub struct Manifest {
     pub run: Uuid,
     /// Its job.
     pub job: String,
+    /// How long taking it lasted, from its beginning to its last object.
+    #[serde(default)]
+    pub seconds: Option<f64>,
     /// What was dumped.
     pub source: Source,
     /// What made it.

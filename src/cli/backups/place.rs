@@ -4,7 +4,11 @@ use std::{path::PathBuf, sync::Arc};
 
 use url::Url;
 
-use super::super::{AskError, Cli, load, vaults};
+use super::{
+    super::{AskError, Cli, load, vaults},
+    told,
+};
+use crate::backups::shelf::{self, Entry};
 use crate::vault::{Options, S3Options, Vault};
 
 /// Where the backups are.
@@ -40,6 +44,33 @@ impl Place {
                 Err(AskError::Said(format!("say which vault with --vault; the settings have: {}", names.join(", "))))
             }
         }
+    }
+}
+
+/// Which backup a command is about.
+#[derive(Debug, clap::Args)]
+pub struct Which {
+    /// The backup: its name, the beginning of it, or `latest`
+    #[arg(value_name = "BACKUP")]
+    pub backup: String,
+    /// Of which name `latest` is meant
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    #[command(flatten)]
+    /// Where it is.
+    pub place: Place,
+}
+
+impl Which {
+    /// The backup and its vault.
+    ///
+    /// # Errors
+    /// When the vault cannot be read, or none or several are meant.
+    pub(super) async fn find(&self, cli: &Cli) -> Result<(Arc<Vault>, Entry), AskError> {
+        let vault = self.place.open(cli)?;
+        let entries = shelf::shelf(&vault, self.name.as_deref()).await.map_err(told)?;
+        let entry = shelf::pick(entries, &self.backup).map_err(told)?;
+        Ok((vault, entry))
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use chrono::Utc;
 use serde_json::json;
 
-use super::{list, place::Place, told, words};
+use super::{list, place::Which, told, words};
 use crate::{
     backups::{
         manifest::Manifest,
@@ -15,24 +15,8 @@ use crate::{
     cli::{AskError, Cli, exit},
 };
 
-/// Arguments of `backups show`.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// The backup: its name, the beginning of it, or `latest`
-    #[arg(value_name = "BACKUP")]
-    pub backup: String,
-    /// Of which name `latest` is meant
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
-    #[command(flatten)]
-    /// Where it is.
-    pub place: Place,
-}
-
-pub(super) async fn run(cli: &Cli, args: &Args, out: &mut dyn Write) -> Result<u8, AskError> {
-    let vault = args.place.open(cli)?;
-    let entries = shelf::shelf(&vault, args.name.as_deref()).await.map_err(told)?;
-    let entry = shelf::pick(entries, &args.backup).map_err(told)?;
+pub(super) async fn run(cli: &Cli, which: &Which, out: &mut dyn Write) -> Result<u8, AskError> {
+    let (vault, entry) = which.find(cli).await?;
     let manifest = Manifest::read(&vault, &entry.stem).await.map_err(told)?;
     let proof = Proof::newest(&vault, &entry.keys).await.map_err(told)?;
     if cli.json {

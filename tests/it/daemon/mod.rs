@@ -4,6 +4,7 @@ mod crash;
 mod files;
 mod fleet;
 mod http;
+mod late;
 mod once;
 mod proof;
 mod ready;

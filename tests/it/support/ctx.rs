@@ -34,6 +34,7 @@ pub fn ctx(targets: impl IntoIterator<Item = Target>, vaults: Vaults) -> Ctx {
             spawner: Spawner::start().expect("the spawner's thread"),
             http: reqwest::Client::new(),
             pg_bin: None,
+            catalogue: None,
         }),
         dataset: None,
         params: BTreeMap::new(),

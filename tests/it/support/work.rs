@@ -78,6 +78,7 @@ pub fn env() -> Arc<Env> {
         spawner: Spawner::start().expect("a spawner"),
         http: reqwest::Client::new(),
         pg_bin: None,
+        catalogue: None,
     })
 }
 

@@ -1,0 +1,222 @@
+//! Keeps the figures of backups current, and says when the newest proven one is too old: a schedule that never ran is not
+//! to be silent.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::wire::Parts;
+use crate::{
+    backups::catalogue::{Catalogue, Figures},
+    catalog::{Catalog, Files},
+    kinds::Backup,
+    ledger, metrics,
+    outbox::{self, Fact, Health, What},
+    span::Span,
+};
+
+/// How often daemons look.
+const EVERY: Duration = Duration::from_secs(15);
+/// How often they look into the vaults, in case others changed them.
+const TAKE_IN: Duration = Duration::from_secs(3600);
+/// How often trouble that lasts is noted, so that people can be reminded of it.
+const NOTE: TimeDelta = TimeDelta::hours(1);
+/// The states that are counted, so that one which nothing is in any more is 0.
+const STATES: [&str; 5] = ["stored", "verified", "sampled", "proven", "failed"];
+
+/// Backups that must not grow too old.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Watched {
+    job: String,
+    vault: String,
+    name: String,
+    max_age: Span,
+    channels: Vec<String>,
+}
+
+/// Looks until `over`.
+pub(super) async fn keep_looking(parts: Parts, over: CancellationToken) {
+    let Some(catalogue) = parts.env.catalogue.clone() else { return };
+    let mut taken_in: Option<Instant> = None;
+    let mut watched: Option<(i64, Vec<Watched>)> = None;
+    let mut said = false;
+    while !over.is_cancelled() {
+        if taken_in.is_none_or(|at| at.elapsed() > TAKE_IN) {
+            taken_in = Some(Instant::now());
+            tokio::select! {
+                () = over.cancelled() => return,
+                () = take_in(&parts, &catalogue) => {}
+            }
+        }
+        match look(&parts, &catalogue, &mut watched).await {
+            Ok(()) => said = false,
+            Err(error) if said => tracing::debug!(%error, "the figures of backups still cannot be read"),
+            Err(error) => {
+                said = true;
+                tracing::warn!(%error, "the figures of backups cannot be read; trying again until the database answers");
+            }
+        }
+        tokio::select! {
+            () = over.cancelled() => {}
+            () = sleep(EVERY) => {}
+        }
+    }
+}
+
+/// Takes in what the vaults have; one that cannot be read now is read in an hour.
+async fn take_in(parts: &Parts, catalogue: &Catalogue) {
+    for vault in parts.env.vaults.iter() {
+        if let Err(error) = catalogue.sync(vault, None).await {
+            tracing::warn!(error = error.why, "the backups in vault {} could not be looked at", vault.name());
+        }
+    }
+}
+
+async fn look(
+    parts: &Parts,
+    catalogue: &Catalogue,
+    watched: &mut Option<(i64, Vec<Watched>)>,
+) -> Result<(), sqlx::Error> {
+    show(parts, &catalogue.figures().await?);
+    let mut connection = parts.pool.acquire().await?;
+    let revision = ledger::current(&mut connection).await?;
+    drop(connection);
+    let Some(revision) = revision else { return Ok(()) };
+    if watched.as_ref().is_none_or(|(known, _)| *known != revision.id) {
+        let Some(catalog) = Catalog::parse(&Files(revision.files)).catalog else { return Ok(()) };
+        *watched = Some((revision.id, watch(&catalog.with_default_alert(parts.source.default_alert.clone()))));
+    }
+    for one in watched.iter().flat_map(|(_, all)| all) {
+        judge(parts, catalogue, one).await?;
+    }
+    Ok(())
+}
+
+/// The gauges.
+fn show(parts: &Parts, figures: &Figures) {
+    use ::metrics::gauge;
+    for figure in &figures.names {
+        let name = figure.name.clone();
+        gauge!(metrics::BACKUP_PROVEN, "name" => name.clone())
+            .set(figure.proven_taken_at.map_or(0.0, |at| at.timestamp() as f64));
+        gauge!(metrics::BACKUP_BYTES, "name" => name.clone()).set(figure.bytes as f64);
+        if let Some(seconds) = figure.restore_seconds {
+            gauge!(metrics::BACKUP_RESTORE, "name" => name.clone()).set(seconds);
+        }
+        if let Some(seconds) = figure.seconds {
+            gauge!(metrics::BACKUP_SECONDS, "name" => name.clone()).set(seconds);
+            let speed = figure.dump_bytes.unwrap_or(0) as f64 / seconds.max(0.001);
+            gauge!(metrics::BACKUP_SPEED, "name" => name.clone()).set(speed);
+        }
+        for state in STATES {
+            let count = figures.counts.get(&(name.clone(), state.to_owned())).copied().unwrap_or(0);
+            gauge!(metrics::BACKUP_COUNT, "name" => name.clone(), "state" => state).set(count as f64);
+        }
+    }
+    for vault in parts.env.vaults.iter() {
+        let bytes = figures.vaults.get(vault.name()).copied().unwrap_or(0);
+        gauge!(metrics::VAULT_BYTES, "vault" => vault.name().to_owned()).set(bytes as f64);
+        if let Some(budget) = vault.budget() {
+            gauge!(metrics::VAULT_BUDGET, "vault" => vault.name().to_owned()).set(budget as f64);
+        }
+    }
+}
+
+/// What the files say must not grow too old; of two jobs that say it of the same, the one that says it more strictly.
+fn watch(catalog: &Catalog) -> Vec<Watched> {
+    let mut all: BTreeMap<(String, String), Watched> = BTreeMap::new();
+    for job in catalog.jobs.keys() {
+        let Ok(spec) = catalog.resolve(job, &BTreeMap::new()) else { continue };
+        if spec.kind != "backup" {
+            continue;
+        }
+        let Ok(backup) = serde_json::from_value::<Backup>(spec.table) else { continue };
+        let (Some(name), Some(max_age)) = (backup.name, backup.max_age) else { continue };
+        let key = (backup.vault.clone(), name.clone());
+        let one = Watched { job: job.clone(), vault: backup.vault, name, max_age, channels: spec.alert };
+        if all.get(&key).is_none_or(|known| known.max_age > one.max_age) {
+            all.insert(key, one);
+        }
+    }
+    all.into_values().collect()
+}
+
+/// Says when one begins to be late, now and then while it is, and when it is no more.
+async fn judge(parts: &Parts, catalogue: &Catalogue, one: &Watched) -> Result<(), sqlx::Error> {
+    let mut tx = parts.pool.begin().await?;
+    // One daemon at a time, so that nothing is said twice.
+    if !Catalogue::take_turn(&mut tx).await? {
+        return Ok(());
+    }
+    let subject = format!("{}{} in vault {}", outbox::OF_PROOF, one.name, one.vault);
+    let health = outbox::health(&parts.pool, &subject).await?;
+    let proven = catalogue.proven(&one.vault, &one.name).await?;
+    let now = Utc::now();
+    let Some(what) = news(one.max_age, proven, health.as_ref(), now) else { return Ok(()) };
+    let detail = match what {
+        What::Late => {
+            let why = match proven {
+                Some(at) => format!(
+                    "the newest proven backup was taken at {} UTC, more than {} ago",
+                    at.format("%Y-%m-%d %H:%M:%S"),
+                    one.max_age
+                ),
+                None => format!("no backup was proven in more than {}", one.max_age),
+            };
+            tracing::error!(
+                job = one.job,
+                name = one.name,
+                vault = one.vault,
+                why,
+                "{} has no fresh proven backup",
+                one.name
+            );
+            let help = format!("see whether {} ran and how it ended: sexton runs list --job {}", one.job, one.job);
+            json!({ "why": why, "help": help })
+        }
+        _ => json!({}),
+    };
+    let fact = Fact { job: subject, run: None, at: now, what, channels: one.channels.clone(), detail };
+    outbox::record(&mut tx, &[fact]).await?;
+    tx.commit().await
+}
+
+/// What there is to say. Before anything was proven, the time counts from when it was first looked for.
+fn news(max_age: Span, proven: Option<DateTime<Utc>>, health: Option<&Health>, now: DateTime<Utc>) -> Option<What> {
+    let well = || Some(What::Done { breaches: Vec::new() });
+    let Some(health) = health else { return well() };
+    let since = proven.or(health.last_success_at);
+    let late = since.is_none_or(|at| (now - at).to_std().is_ok_and(|age| age > max_age.0));
+    let failing = health.failing_since.is_some();
+    match (late, failing) {
+        (true, false) => Some(What::Late),
+        (true, true) => health.last_end_at.is_none_or(|at| now - at > NOTE).then_some(What::Late),
+        (false, true) => well(),
+        (false, false) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_once_when_it_begins_again_in_an_hour_and_when_it_is_over() {
+        let now = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(100);
+        let ago = |hours| now - TimeDelta::hours(hours);
+        let day = Span::seconds(86_400);
+        let well = Health { last_success_at: Some(ago(2_000)), ..Health::default() };
+        let bad = |hours| Health { failing_since: Some(ago(50)), last_end_at: Some(ago(hours)), ..well.clone() };
+        let done = Some(What::Done { breaches: Vec::new() });
+        assert_eq!(news(day, None, None, now), done, "the first look begins the time");
+        assert_eq!(news(day, Some(ago(23)), Some(&well), now), None);
+        assert_eq!(news(day, Some(ago(25)), Some(&well), now), Some(What::Late));
+        assert_eq!(news(day, None, Some(&well), now), Some(What::Late));
+        assert_eq!(news(day, Some(ago(25)), Some(&bad(0)), now), None);
+        assert_eq!(news(day, Some(ago(25)), Some(&bad(2)), now), Some(What::Late));
+        assert_eq!(news(day, Some(ago(1)), Some(&bad(2)), now), done);
+    }
+}
