@@ -72,7 +72,7 @@ pub enum Command {
     Data(data::Command),
     /// See backups, how they are kept, and get them back
     #[command(subcommand)]
-    Backups(backups::Command),
+    Backups(Box<backups::Command>),
     /// Prepare databases
     #[command(subcommand)]
     Db(database::Command),
