@@ -14,7 +14,10 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command, time::
 use sexton::{
     backups::{
         Packing,
-        seal::{self, Recipient},
+        manifest::Manifest,
+        restore::{self, Mode, Request},
+        seal::{self, Identities, Recipient},
+        shelf::shelf,
         source,
         take::{self, Wanted},
         work::Work,
@@ -45,6 +48,7 @@ struct Site {
     target: Target,
     spawner: Spawner,
     recipient: Recipient,
+    identities: Identities,
     folder: std::path::PathBuf,
     bin: std::path::PathBuf,
 }
@@ -59,10 +63,12 @@ async fn bench(mib: u64, rounds: u64) {
     let login = Login::new(&Secret::new(cluster.url("bench")), None).unwrap();
     let target = Target::new("bench", login, None);
     let bytes = fill(&target, mib).await;
+    let (secret, recipient) = seal::generate();
     let site = Site {
         target,
         spawner,
-        recipient: seal::generate().1,
+        recipient,
+        identities: Identities::of_text(&secret).unwrap(),
         folder: folder.path().to_owned(),
         bin: cluster.binaries().dir.clone(),
     };
@@ -77,9 +83,10 @@ async fn bench(mib: u64, rounds: u64) {
             let stored = match party {
                 0 | 1 => {
                     forget_peak();
-                    let stored = ours(&site, if party == 0 { 0 } else { 2 }).await;
+                    let manifest = ours(&site, if party == 0 { 0 } else { 2 }).await;
                     peak = peak.max(peak_kib());
-                    stored
+                    remove(&site, &manifest).await;
+                    manifest.bytes()
                 }
                 2 => script(&site),
                 _ => plain(&site),
@@ -94,12 +101,70 @@ async fn bench(mib: u64, rounds: u64) {
     println!("sexton beside pg_dump -Fc:              {:.2} times its speed (aim 2)", ratio(3, 0));
     println!("a fingerprint by two connections costs: {:.0} % more time", (ratio(1, 0) - 1.0) * 100.0);
     println!("resident memory of this process:        {} MiB at most (aim 150)", peak >> 10);
+    let restores = restores(&site, rounds).await;
+    println!("a restore beside plain pg_restore:      {restores:.2} times its speed");
     cluster.stop().await.unwrap();
+}
+
+/// Restores a sealed backup from the vault, in turns with `pg_restore` of a plain dump from the same disk.
+async fn restores(site: &Site, rounds: u64) -> f64 {
+    ours(site, 0).await;
+    let dump = site.folder.join("plain.dump");
+    let line = format!("{}/pg_dump -Fc > {}", site.bin.display(), dump.display());
+    run(site, &line);
+    let mut ratios = Vec::new();
+    for round in 0..rounds {
+        let (mut plain, mut own) = (0.0, 0.0);
+        for turn in 0..2 {
+            let begun = Instant::now();
+            if (round + turn) % 2 == 0 {
+                let bin = site.bin.display();
+                run(
+                    site,
+                    &format!("{bin}/createdb -T template0 again && {bin}/pg_restore -e -d again {}", dump.display()),
+                );
+                plain = begun.elapsed().as_secs_f64();
+                run(site, &format!("{bin}/dropdb again"));
+            } else {
+                restore_ours(site).await;
+                own = begun.elapsed().as_secs_f64();
+                run(site, &format!("{}/dropdb again", site.bin.display()));
+            }
+        }
+        println!("restore {round}: sexton {own:.2} s, pg_restore {plain:.2} s");
+        ratios.push(plain / own);
+    }
+    median(ratios)
+}
+
+async fn restore_ours(site: &Site) {
+    let vault = Vault::new("main", Options::Dir(site.folder.join("vault")));
+    let (stop, tell) = (CancellationToken::new(), |_: u64, _: Option<u64>, _: &str, _: Option<&str>| {});
+    let work = Work { spawner: &site.spawner, pg_bin: Some(&site.bin), stop: &stop, tell: &tell };
+    let request = Request {
+        vault: &vault,
+        backup: shelf(&vault, None).await.unwrap().remove(0),
+        login: site.target.login.clone(),
+        pg_bin: None,
+        database: Some("again".to_owned()),
+        mode: Mode::Full,
+        tables: Vec::new(),
+        schemas: Vec::new(),
+        identities: site.identities.clone(),
+        jobs: 1,
+        scratch: site.folder.clone(),
+        globals: false,
+        owners: true,
+        swap: false,
+        keep_old: std::time::Duration::from_secs(60),
+    };
+    let plan = restore::plan(&work, request).await.unwrap();
+    plan.carry_out(&work).await.unwrap();
 }
 
 /// Rows of text, JSON and numbers until the database has this size; returns its bytes.
 async fn fill(target: &Target, mib: u64) -> u64 {
-    let rows = mib * 1024 * 1024 / 520;
+    let rows = mib * 1024 * 1024 / 420;
     for statement in [
         "create table events (id bigint primary key, at timestamptz not null, name text not null, body jsonb not null, amount numeric)",
         &format!(
@@ -119,7 +184,7 @@ async fn fill(target: &Target, mib: u64) -> u64 {
     bytes.unsigned_abs()
 }
 
-async fn ours(site: &Site, fingerprint: usize) -> u64 {
+async fn ours(site: &Site, fingerprint: usize) -> Manifest {
     let vault = Vault::new("main", Options::Dir(site.folder.join("vault")));
     let (stop, tell) = (CancellationToken::new(), |_: u64, _: Option<u64>, _: &str, _: Option<&str>| {});
     let work = Work { spawner: &site.spawner, pg_bin: Some(&site.bin), stop: &stop, tell: &tell };
@@ -138,11 +203,15 @@ async fn ours(site: &Site, fingerprint: usize) -> u64 {
         run: Uuid::now_v7(),
         job: "bench",
     };
-    let manifest = take::take(&work, &wanted, &facts).await.unwrap();
+    take::take(&work, &wanted, &facts).await.unwrap()
+}
+
+async fn remove(site: &Site, manifest: &Manifest) {
+    let vault = Vault::new("main", Options::Dir(site.folder.join("vault")));
+    vault.delete(&manifest.stem().manifest()).await.unwrap();
     for part in &manifest.parts {
         vault.delete(&part.key).await.unwrap();
     }
-    manifest.bytes()
 }
 
 /// What a good shell script does.
@@ -163,9 +232,13 @@ fn plain(site: &Site) -> u64 {
     shell(site, &line, &out)
 }
 
-fn shell(site: &Site, line: &str, out: &Path) -> u64 {
+fn run(site: &Site, line: &str) {
     let status = Command::new("bash").args(["-c", line]).envs(site.target.login.libpq()).status().unwrap();
     assert!(status.success(), "{line}: {status}");
+}
+
+fn shell(site: &Site, line: &str, out: &Path) -> u64 {
+    run(site, line);
     let bytes = fs::metadata(out).unwrap().len();
     fs::remove_file(out).unwrap();
     bytes
