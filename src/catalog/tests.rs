@@ -420,7 +420,7 @@ params = { dry_runn = false, dry_run = "no" }
         11 | colour = "red"
            | ^^^^^^
            |
-           = help: its keys are: name, job, cron, zone, catch_up, catch_up_window, overlap, enabled, params, then
+           = help: its keys are: name, job, cron, zone, dst, catch_up, catch_up_window, overlap, enabled, params, then
 
         error: `0 0 30 2 *` never fires: no year has such a day
           --> schedules/broken.toml:14:13
