@@ -284,9 +284,15 @@ async fn pour(work: &Work<'_>, load: &Load<'_>, around: &Around) -> Result<(), B
                     }
                 }
             }
+            // What it is fed for decides when this ends.
+            std::future::pending::<std::io::Result<bool>>().await
         };
-        let passing = pass(script, &mut sql, around);
-        let ((), passed) = tokio::join!(feeding, passing);
+        // Should psql end before the script does, nobody waits for the rest of it.
+        let passed = tokio::select! {
+            passed = pass(script, &mut sql, around) => passed,
+            _ = into.child.wait() => Ok(false),
+            passed = feeding => passed,
+        };
         // A damaged object is the first cause of whatever else went wrong.
         if let Some(unpacking) = unpacking {
             match (unpacking.finish().await, passed) {
@@ -319,7 +325,8 @@ async fn pass(mut script: ChildStdout, sql: &mut ChildStdin, around: &Around) ->
     }
     loop {
         let mut chunk = Vec::with_capacity(CHUNK);
-        (&mut script).take(CHUNK as u64).read_to_end(&mut chunk).await?;
+        // What is there goes on at once.
+        script.read_buf(&mut chunk).await?;
         let mut passed = Vec::with_capacity(chunk.len());
         let done = chunk.is_empty();
         if done {

@@ -133,7 +133,7 @@ pub(super) async fn run(cli: &Cli, args: &Args, out: &mut dyn Write) -> Result<u
     let plan = match restore::plan(&work, request).await {
         Ok(plan) => plan,
         Err(Ended::Failed(failure)) => return Err(told(failure)),
-        Err(Ended::Stopped) => return stopped(out),
+        Err(Ended::Stopped) => return stopped(cli, out),
     };
     let preview = plan.preview.clone();
     if !args.confirm || !preview.problems.is_empty() {
@@ -181,12 +181,17 @@ pub(super) async fn run(cli: &Cli, args: &Args, out: &mut dyn Write) -> Result<u
             }
             Ok(exit::FAILED)
         }
-        Err(Ended::Stopped) => stopped(out),
+        Err(Ended::Stopped) => stopped(cli, out),
     }
 }
 
-fn stopped(out: &mut dyn Write) -> Result<u8, AskError> {
-    writeln!(out, "stopped; all is as it was")?;
+fn stopped(cli: &Cli, out: &mut dyn Write) -> Result<u8, AskError> {
+    let why = "it was told to stop; all is as it was";
+    if cli.json {
+        writeln!(out, "{:#}", json!({ "done": false, "why": why }))?;
+    } else {
+        writeln!(out, "{why}")?;
+    }
     Ok(exit::CANCELLED)
 }
 

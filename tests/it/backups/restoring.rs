@@ -401,6 +401,52 @@ async fn rows_that_are_cut_off_by_kill_9_are_all_taken_back() {
 }
 
 #[tokio::test]
+async fn rows_whose_psql_is_killed_in_the_middle_of_a_table_are_all_taken_back() {
+    let bench = Bench::new(json!({})).await;
+    let filled = bench.definitions("killed").await;
+    let role = as_owner(&filled, &bench.database.url(), "sexton_owner").await;
+    let before = (rows(&filled).await, definitions(&filled).await);
+    let real = real_programs(&bench.spawner).await;
+    // It stops in the middle of public.a, the first large table.
+    let stalling = "case \"$*\" in *--data-only*) \"$real\" \"$@\" | (head -c 20000; exec sleep 1000);; *) exec \"$real\" \"$@\";; esac";
+    let folder = programs(&real, "pg_restore", stalling);
+    for login in [&filled, &role] {
+        let pid = folder.path().join("pid");
+        let psql = folder.path().join("psql");
+        let _ = (std::fs::remove_file(&psql), std::fs::remove_file(&pid));
+        let script = format!("#!/bin/sh\necho $$ > {}\nexec {} \"$@\"\n", pid.display(), real.join("psql").display());
+        std::fs::write(&psql, script).unwrap();
+        std::fs::set_permissions(&psql, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let restoring = bench.try_restore(|request| {
+            (request.mode, request.login) = (Mode::DataOnly, login.clone());
+            request.pg_bin = Some(folder.path().to_owned());
+            if login.options().get_options().is_some() {
+                request.tables = vec!["public.a".to_owned(), "public.b".to_owned()];
+            }
+        });
+        let killing = async {
+            eventually("rows are on their way", async || {
+                let copying = "select count(*)::text from pg_stat_activity where datname = current_database() and query like 'COPY public.a %'";
+                (list(&filled, copying).await == ["1"]).then_some(())
+            })
+            .await;
+            let pid = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+            rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::KILL)
+                .unwrap();
+        };
+        let (failure, ()) = tokio::join!(restoring, killing);
+        assert!(failure.expect_err("it was killed").why.contains("nothing was restored: psql ended with signal: 9"));
+        eventually("the server has rolled back", async || {
+            let busy = "select count(*)::text from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+            (list(&filled, busy).await == ["0"]).then_some(())
+        })
+        .await;
+        same(&rows(&filled).await, &before.0);
+        same(&definitions(&filled).await, &before.1);
+    }
+}
+
+#[tokio::test]
 async fn single_tables_come_with_the_definitions_of_everything() {
     let bench = Bench::new(json!({})).await;
     let restored = bench
@@ -558,34 +604,40 @@ async fn a_server_that_lacks_roles_is_told_and_gets_them_from_the_backup() {
 }
 
 #[tokio::test]
-async fn a_restore_that_is_killed_leaves_all_as_it_was_and_the_next_one_clears_up() {
+async fn a_restore_that_is_stopped_or_killed_leaves_all_as_it_was_and_the_next_one_clears_up() {
     let bench = Bench::new(json!({})).await;
-    let live = bench.login("live");
-    bench.restore(|request| request.database = Some(bench.name("live"))).await;
+    // On a server of its own: the next restore there clears up, whoever's it is.
+    let elsewhere = own_cluster(false).await;
+    let login = |name: &str| Login::new(&Secret::new(elsewhere.cluster().url(name)), None).unwrap();
+    let (live, admin) = (login("live"), login("postgres"));
+    let first = |request: &mut Request<'_>| {
+        (request.login, request.database, request.globals) = (live.clone(), Some("live".to_owned()), true)
+    };
+    bench.restore(first).await;
     let real = real_programs(&bench.spawner).await;
     let stalling = "case \"$*\" in *--dbname*) exec sleep 1000;; *) exec \"$real\" \"$@\";; esac";
     let folder = programs(&real, "pg_restore", stalling);
-    let url = bench.database.url().replace(bench.database.name(), &bench.name("live"));
-    let from = format!("dir:{}", bench.folder.path().display());
+    let (url, from) = (elsewhere.cluster().url("live"), format!("dir:{}", bench.folder.path().display()));
     let args = ["backups", "restore", "latest", "--unproven", "--from", &from, "--url", &url, "--swap", "--confirm"];
     let mut site = Site::new("");
     site.env("SEXTON_PG_BIN", folder.path().to_str().unwrap());
-    let daemon = site.daemon(&args).await;
-    let left = eventually("the new database is there", async || {
-        bench.databases().await.into_iter().find(|name| name.contains("live_restore_"))
-    })
-    .await;
-    // By its comment it is known.
-    eventually("it is marked", async || {
-        let comment = format!("select shobj_description(oid, 'pg_database') from pg_database where datname = '{left}'");
-        list(&live, &comment).await[0].contains("unfinished").then_some(())
-    })
-    .await;
-    daemon.kill_9().await;
+    let unfinished =
+        "select datname::text from pg_database where shobj_description(oid, 'pg_database') like '%unfinished%'";
+    let marked = async || eventually("the new database is marked", async || list(&admin, unfinished).await.pop()).await;
+
+    let stopped = site.daemon(&args).await;
+    marked().await;
+    let ended = stopped.terminate().await;
+    assert_eq!(ended.status.code(), Some(8), "{:?}", ended.lines);
+    assert_eq!(list(&admin, unfinished).await, [""; 0], "what it made is gone");
+
+    let killed = site.daemon(&args).await;
+    let left = marked().await;
+    killed.kill_9().await;
     assert_equal(bench.database.login(), &live).await;
     eventually("its sessions are gone", async || {
         let sessions = format!("select count(*)::text from pg_stat_activity where datname = '{left}'");
-        (list(&live, &sessions).await == ["0"]).then_some(())
+        (list(&admin, &sessions).await == ["0"]).then_some(())
     })
     .await;
     site.env("SEXTON_PG_BIN", real.to_str().unwrap());
@@ -594,8 +646,41 @@ async fn a_restore_that_is_killed_leaves_all_as_it_was_and_the_next_one_clears_u
     assert!(preview.stdout.contains("the same command with --confirm does it"), "{preview:?}");
     let done = site.sexton(&args).await;
     assert!(done.status.success() && done.stdout.contains("it equals what was dumped"), "{done:?}");
-    let there = bench.databases().await;
-    assert!(!there.contains(&left) && there.iter().any(|name| name.contains("live_replaced_")), "{there:?}");
+    let there = list(&admin, "select datname::text from pg_database").await;
+    assert!(!there.contains(&left) && there.iter().any(|name| name.starts_with("live_replaced_")), "{there:?}");
+    // For programs: one object, and nothing else on either side.
+    let told = site.sexton(&["--json", "backups", "drop-replaced", "--url", &url]).await;
+    let told: Value = serde_json::from_str(&told.stdout).expect("JSON");
+    assert_eq!((told[0]["over"].as_bool(), told[0]["dropped"].as_bool()), (Some(false), Some(false)), "{told}");
+    let told = site.sexton(&[&["--json"], &args[..]].concat()).await;
+    let json: Value = serde_json::from_str(&told.stdout).expect("JSON");
+    assert_eq!((json["restored"]["checked"].as_str(), told.stderr.as_str()), (Some("exact"), ""), "{json}");
+}
+
+#[tokio::test]
+async fn names_that_cannot_both_be_changed_are_both_as_they_were() {
+    let bench = Bench::new(json!({})).await;
+    let _ = run_leniently(bench.database.login(), "create role sexton_swapper createdb").await;
+    let role = "&options=-c%20role%3Dsexton_swapper";
+    let url = format!("{}{role}", bench.database.url().replace(bench.database.name(), &bench.name("live")));
+    let login = Login::new(&Secret::new(url), None).unwrap();
+    let new = |request: &mut Request<'_>| {
+        (request.login, request.owners) = (login.clone(), false);
+        request.database = Some(bench.name("live"));
+    };
+    bench.restore(new).await;
+    let before = bench.databases().await;
+    // A superuser's session, which it may not end.
+    let _somebody = PgConnection::connect_with(&bench.login("live").options()).await.unwrap();
+    let failure = bench.try_restore(|request| {
+        new(request);
+        request.swap = true;
+    });
+    let failure = failure.await.expect_err("the names cannot be changed");
+    assert!(failure.why.contains("is as it was") && failure.why.contains("_restore_"), "{failure:?}");
+    let more: Vec<_> = bench.databases().await.into_iter().filter(|name| !before.contains(name)).collect();
+    assert!(matches!(more.as_slice(), [one] if one.contains("live_restore_")), "{more:?}");
+    assert_eq!(rows(bench.database.login()).await, rows(&bench.login("live")).await);
 }
 
 #[tokio::test]
