@@ -33,7 +33,7 @@ pub struct Args {
     #[arg(long, value_name = "EXPR", conflicts_with = "schedule")]
     pub cron: Option<String>,
     /// The expression's time zone
-    #[arg(long, value_name = "ZONE", default_value = "UTC", requires = "cron")]
+    #[arg(long, value_name = "ZONE", default_value = "UTC", requires = "cron", value_parser = zone)]
     pub zone: Tz,
     /// Times that its clocks jump over: after, skip [default: Vixie's rule]
     #[arg(long, value_name = "WHAT", requires = "cron")]
@@ -56,6 +56,10 @@ pub struct Args {
     /// Print JSON for programs
     #[arg(skip)]
     pub json: bool,
+}
+
+fn zone(text: &str) -> Result<Tz, &'static str> {
+    text.parse().map_err(|_| "write an IANA name: UTC, Europe/Berlin, America/New_York")
 }
 
 /// Prints when schedules fire next.

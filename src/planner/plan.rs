@@ -350,6 +350,24 @@ mod tests {
     }
 
     #[test]
+    fn a_time_that_comes_twice_is_decided_as_the_schedule_states() {
+        use crate::slots::{Dst, Passes};
+        let utc = |time: &str| format!("2026-10-25T{time}Z").parse().expect(time);
+        let decided = |overlap| {
+            let cron = Cron::parse("30 2 * * *").expect("an expression").with_dst(Dst { gap: None, overlap });
+            let berlin = Schedule { cron, zone: chrono_tz::Europe::Berlin, ..schedule("30 2 * * *") };
+            let (watermark, now) = (utc("00:00:00"), utc("01:30:10"));
+            let facts = Facts { schedule: &berlin, watermark, now, live: false, pauses: &[], closing: false };
+            let decisions = plan(&facts);
+            decisions.iter().map(|d| (d.decided, d.from, d.slots)).collect::<Vec<_>>()
+        };
+        let (first, second) = (utc("00:30:00"), utc("01:30:00"));
+        assert_eq!(decided(None), [(Decided::Fired, first, 1)]);
+        assert_eq!(decided(Some(Passes::Last)), [(Decided::Fired, second, 1)]);
+        assert_eq!(decided(Some(Passes::Both)), [(Decided::Coalesced, first, 1), (Decided::Fired, second, 1)]);
+    }
+
+    #[test]
     fn a_year_of_seconds_is_one_row_and_takes_no_time() {
         let second = Schedule { overlap: Overlap::Skip, ..schedule("* * * * * *") };
         let watermark = at("00:00:00") - TimeDelta::days(365);

@@ -136,6 +136,9 @@ fn alone(place: usize, field: &str) -> Result<(), String> {
     if field.split(',').any(str::is_empty) {
         return Err("a part of its list is empty".to_owned());
     }
+    if place == WEEKDAY && field.split(',').any(|part| part.eq_ignore_ascii_case("l")) {
+        return Err("`L` needs a day before it".to_owned());
+    }
     let mut fields = ["*"; 7];
     fields[place] = field;
     read(&fields.join(" ")).map(drop).map_err(|error| reason(&error))

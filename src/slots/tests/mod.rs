@@ -213,6 +213,7 @@ fn what_is_no_cron_expression_says_where_and_what_to_write() {
         ("0 0 * 13 *", "13", "is no month", "jan-dec"),
         ("0 0 * * fun", "fun", "is no day of the week", "sun-sat"),
         ("mon 0 * * *", "mon", "letter", "0-59"),
+        ("0 0 * * L", "L", "needs a day", "friL"),
         ("5/10 0 * * *", "5/10", "is no minute", "5-59/10"),
         ("0 22-2 * * *", "22-2", "is no hour", "as two"),
         ("0 5,,6 * * *", "5,,6", "empty", "0-23"),
