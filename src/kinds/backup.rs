@@ -346,6 +346,8 @@ impl Backup {
     /// that old ones went when they did not.
     async fn rotated(&self, work: &Work<'_>, vault: &Vault, name: &str, report: &mut Report) -> Result<(), Broken> {
         let Some(keep) = &self.keep else { return Ok(()) };
+        // The backup itself is none of it, so the report says no `dry_run`.
+        report.set("rotation", if self.rotate { "done" } else { "planned" });
         match rotate::rotated(work, vault, name, keep, !self.rotate, report).await {
             Ok(()) => Ok(()),
             Err(Ended::Stopped) => Err(Broken::Stopped),

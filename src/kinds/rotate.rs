@@ -52,7 +52,7 @@ impl Kind for Rotate {
         let vault = ctx.vault(&self.vault)?;
         let tell = ctx.tell();
         let work = ctx.work(&tell);
-        let mut report = Report::new();
+        let mut report = Report::new().with("dry_run", self.dry_run);
         let ended = rotated(&work, &vault, &self.name, &self.keep, self.dry_run, &mut report).await;
         catalogue::note(ctx.env.catalogue.as_ref(), &vault, &self.name).await;
         match ended {
@@ -104,8 +104,7 @@ fn told(plan: &Plan, dry_run: bool, report: &mut Report) {
     report
         .set("backups", plan.items.len())
         .set("kept", plan.items.iter().filter(|item| item.fate == Fate::Keep).count())
-        .set("plan", plan.hash())
-        .set("dry_run", dry_run);
+        .set("plan", plan.hash());
     if dry_run {
         report.set("would_delete", count).set("would_delete_bytes", bytes);
         if let Some(why) = &plan.blocked {
