@@ -194,7 +194,7 @@ async fn ours(site: &Site, fingerprint: usize) -> Manifest {
         target: &site.target,
         vault: &vault,
         packing: Packing { level: 3, recipients: vec![site.recipient.clone()] },
-        ephemeral: false,
+        ephemeral: None,
         parallel: None,
         exclude_table_data: &[],
         globals: false,

@@ -42,12 +42,9 @@ impl Copy {
             major: manifest.major(),
             ..Options::default()
         };
-        let cluster = Cluster::start(scratch.path(), &options, work.spawner).await.map_err(|error| {
-            let text = error.to_string();
-            let (why, help) = text.split_once("\n  help: ").unwrap_or((&text, ""));
-            let failure = Failure::never(format!("no throw-away server could be started: {why}"));
-            if help.is_empty() { failure } else { failure.help(help) }
-        })?;
+        let cluster = Cluster::start(scratch.path(), &options, work.spawner)
+            .await
+            .map_err(|error| error.failure("no throw-away server could be started"))?;
         let url = |name: &str| Login::new(&Secret::new(cluster.url(name)), None);
         let logins = url("postgres").and_then(|admin| Ok((admin, url("copy")?)));
         let (admin, login) = logins.map_err(|error| Failure::never(error.to_string()))?;

@@ -26,6 +26,7 @@ mod pipe;
 mod program;
 pub mod proof;
 pub mod prove;
+mod psql;
 pub mod ready;
 pub mod restore;
 pub mod rotate;

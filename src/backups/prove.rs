@@ -23,6 +23,7 @@ use super::{
     name::{Verdict, suffix},
     program::Access,
     proof::Proof,
+    psql::psql,
     seal::Identities,
     subset::subset,
     tools,
@@ -145,7 +146,7 @@ async fn restored(
         Some(part) => {
             let sql = load::text(wanted.vault, part, wanted.identities).await?;
             let access = Access::new(copy.admin()).map_err(Broken::Unable)?;
-            load::psql(work, &access, tools, without_tablespaces(&sql), true).await.map_err(Broken::Restore)?;
+            psql(work, &access, tools, without_tablespaces(&sql), true).await.map_err(Broken::Restore)?;
             true
         }
         None => false,

@@ -63,19 +63,9 @@ pub async fn ready(work: &Work<'_>, needs: &Needs<'_>) -> Result<(), Failure> {
 
 /// Whether server programs of the database's major are here.
 async fn server(work: &Work<'_>, facts: &Facts) -> Result<(), Failure> {
-    let told = |error: embedded::EmbeddedError| {
-        let text = error.to_string();
-        let (why, help) = text.split_once("\n  help: ").unwrap_or((&text, ""));
-        let failure = Failure::never(format!("a proof needs a throw-away server: {why}"));
-        if help.is_empty() { failure } else { failure.help(help) }
-    };
-    let found = embedded::find(Path::new("/nonexistent"), work.spawner).await.map_err(told)?;
-    let wanted = facts.tools.major;
-    if found.iter().any(|binaries| binaries.major == wanted) {
-        return Ok(());
-    }
-    let list = found.iter().map(|binaries| binaries.major.to_string()).collect::<Vec<_>>().join(", ");
-    Err(told(embedded::EmbeddedError::Major { wanted, found: if list.is_empty() { "none".to_owned() } else { list } }))
+    let found = embedded::find(Path::new("/nonexistent"), work.spawner).await;
+    let found = found.and_then(|found| embedded::of_major(found, facts.tools.major));
+    found.map(drop).map_err(|error| error.failure("a proof needs a throw-away server"))
 }
 
 fn room(what: &str, scratch: &Path, needed: u64, budget: Option<u64>) -> Result<(), Failure> {

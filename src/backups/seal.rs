@@ -233,7 +233,7 @@ impl<W: Write> Write for Sealing<W> {
     }
 }
 
-/// A new age identity as age-keygen writes it, for the demo and tests.
+/// A new age identity as age-keygen writes it, and its public side.
 pub fn generate() -> (Secret, Recipient) {
     let key = age::x25519::Identity::generate();
     let public = key.to_public();

@@ -12,15 +12,16 @@ use super::{
     manifest::{self, Manifest, Mode, Part, Role},
     name::{self, METADATA, Stem},
     parallel::{self, Parallel},
-    pipe::{Packed, Packer, Packing},
+    pipe::{Packer, Packing},
     program::{Access, named},
+    seal::Recipient,
     source::Facts,
     work::{Ended, Work},
 };
 use crate::{
     db::{Target, failure},
     outcome::Failure,
-    vault::{Vault, VaultError},
+    vault::Vault,
 };
 
 pub use super::parallel::Parallel as ParallelOptions;
@@ -39,8 +40,8 @@ pub struct Wanted<'a> {
     pub vault: &'a Vault,
     /// Compression, and who may read.
     pub packing: Packing,
-    /// The last of the recipients lives in memory alone; see [`Manifest::ephemeral_recipient`].
-    pub ephemeral: bool,
+    /// One more who may read, whose identity lives in memory alone; see [`Manifest::ephemeral_recipient`].
+    pub ephemeral: Option<Recipient>,
     /// Several connections, or one.
     pub parallel: Option<Parallel>,
     /// Tables whose rows are left out, as `pg_dump` patterns.
@@ -100,7 +101,9 @@ pub async fn take(work: &Work<'_>, wanted: &Wanted<'_>, facts: &Facts) -> Result
 
 async fn store(work: &Work<'_>, wanted: &Wanted<'_>, facts: &Facts, stem: &Stem) -> Result<Stored, Ended> {
     let estimate = facts.source.database_bytes;
-    let sealed = !wanted.packing.recipients.is_empty();
+    let mut packing = wanted.packing.clone();
+    packing.recipients.extend(wanted.ephemeral.clone());
+    let sealed = !packing.recipients.is_empty();
     let key = stem.dump(sealed);
     // A vault that refuses does so before pg_dump is started.
     let upload = match wanted.parallel {
@@ -129,12 +132,11 @@ async fn store(work: &Work<'_>, wanted: &Wanted<'_>, facts: &Facts, stem: &Stem)
         match (&wanted.parallel, upload) {
             (Some(parallel), _) => {
                 let files = parallel::dump(work, &order, parallel).await?;
-                let (jobs, packing) = (parallel.jobs, &wanted.packing);
-                let parts = parallel::store(work, &files, stem, packing, wanted.vault, jobs).await?;
+                let parts = parallel::store(work, &files, stem, &packing, wanted.vault, parallel.jobs).await?;
                 Ok((parts, files.toc_entries, files.warnings))
             }
             (None, Some(upload)) => {
-                let dumped = dump(work, &order, Packer::start(wanted.packing.clone(), upload)).await?;
+                let dumped = dump(work, &order, Packer::start(packing.clone(), upload)).await?;
                 let part = dumped.sent.publish().await?.part(key.clone(), Role::Dump);
                 Ok((vec![part], dumped.toc_entries, dumped.warnings))
             }
@@ -165,7 +167,7 @@ async fn store(work: &Work<'_>, wanted: &Wanted<'_>, facts: &Facts, stem: &Stem)
     snapshot.close().await;
     if wanted.globals {
         let key = stem.globals(sealed);
-        let packer = Packer::start(wanted.packing.clone(), wanted.vault.create(&key, 0).await?);
+        let packer = Packer::start(packing.clone(), wanted.vault.create(&key, 0).await?);
         let sent = globals(work, &access, &facts.tools, wanted.role_passwords, packer).await?;
         parts.push(sent.publish().await?.part(key, Role::Globals));
     }
@@ -176,23 +178,10 @@ fn near(wanted: &Wanted<'_>, failure: Failure) -> Failure {
     Failure { why: format!("target `{}`: {}", wanted.target.name, failure.why), ..failure }
 }
 
-impl Packed {
-    /// As an object of a backup.
-    pub(super) fn part(self, key: String, role: Role) -> Part {
-        Part {
-            key,
-            role,
-            bytes: self.stored.bytes,
-            sha256: self.stored.sha256,
-            dump_bytes: self.plain,
-            blocks: self.blocks,
-        }
-    }
-}
-
 fn describe(wanted: &Wanted<'_>, facts: &Facts, now: DateTime<Utc>, stem: &Stem, stored: Stored) -> Manifest {
-    let mut recipients: Vec<String> = wanted.packing.recipients.iter().map(|r| r.as_str().to_owned()).collect();
-    let ephemeral_recipient = if wanted.ephemeral { recipients.pop() } else { None };
+    let shown = |recipient: &Recipient| recipient.as_str().to_owned();
+    let recipients = wanted.packing.recipients.iter().map(shown).collect();
+    let ephemeral_recipient = wanted.ephemeral.as_ref().map(shown);
     let mode = if wanted.parallel.is_some() { Mode::Parallel } else { Mode::Single };
     let mut manifest = Manifest {
         format: manifest::FORMAT,
@@ -289,12 +278,4 @@ pub async fn sweep(vault: &Vault, name: &str, run: Uuid) -> Result<(), Failure> 
         Err(error) => warn!(%error, "unfinished uploads could not be looked for"),
     }
     Ok(())
-}
-
-/// Whether every object of a backup is there with its size.
-///
-/// # Errors
-/// When the vault cannot be read.
-pub async fn is_whole(vault: &Vault, manifest: &Manifest) -> Result<bool, VaultError> {
-    manifest.is_whole(vault).await
 }

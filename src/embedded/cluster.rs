@@ -14,6 +14,7 @@ use super::{
     Binaries, EmbeddedError, fetch, find,
     folder::Folder,
     initdb::{USER, initdb, write_access},
+    of_major,
     owner::Owner,
     postmaster,
 };
@@ -239,11 +240,7 @@ async fn choose(
     let programs = options.programs.as_ref().unwrap_or(&folder.state);
     let mut found = find(programs, spawner).await?;
     if let Some(wanted) = options.major {
-        let list = found.iter().map(|binaries| binaries.major.to_string()).collect::<Vec<_>>().join(", ");
-        found.retain(|binaries| binaries.major == wanted);
-        if found.is_empty() {
-            return Err(EmbeddedError::Major { wanted, found: if list.is_empty() { "none".to_owned() } else { list } });
-        }
+        found = of_major(found, wanted)?;
     }
     if found.is_empty() && options.fetch {
         found.push(fetch::fetch(programs, owner, spawner).await?);

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use crate::outcome::Failure;
+
 /// Each says what failed, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
@@ -92,6 +94,15 @@ pub enum EmbeddedError {
 }
 
 impl EmbeddedError {
+    /// As the end of a run that wanted `what`, with what to do apart from why.
+    pub fn failure(&self, what: &str) -> Failure {
+        let text = self.to_string();
+        match text.split_once("\n  help: ") {
+            Some((why, help)) => Failure::never(format!("{what}: {why}")).help(help),
+            None => Failure::never(format!("{what}: {text}")),
+        }
+    }
+
     /// For `map_err`: what was tried on `path`.
     pub(super) fn file(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

@@ -37,6 +37,19 @@ impl Binaries {
     }
 }
 
+/// Those of this major.
+///
+/// # Errors
+/// When there is none: says which there are, and what to install.
+pub fn of_major(mut found: Vec<Binaries>, wanted: u32) -> Result<Vec<Binaries>, EmbeddedError> {
+    let list = found.iter().map(|binaries| binaries.major.to_string()).collect::<Vec<_>>().join(", ");
+    found.retain(|binaries| binaries.major == wanted);
+    if found.is_empty() {
+        return Err(EmbeddedError::Major { wanted, found: if list.is_empty() { "none".to_owned() } else { list } });
+    }
+    Ok(found)
+}
+
 /// All server installations in the order in which they are preferred: `SEXTON_PG_BIN` alone if it is set, else
 /// PATH, `pg_config --bindir`, the well-known folders (newest first), and what was fetched into `programs` (usually
 /// the state folder) before.

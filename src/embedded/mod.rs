@@ -15,6 +15,6 @@ mod postmaster;
 
 pub use cluster::{Cluster, Options};
 pub use error::EmbeddedError;
-pub use find::{Binaries, find, program_dirs};
+pub use find::{Binaries, find, of_major, program_dirs};
 pub use folder::default_state_dir;
 pub use hint::install_command;

@@ -1,8 +1,9 @@
 //! `[backup]`: a database, dumped with its own tools into a vault.
 
+mod usual;
+
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
-use chrono::Utc;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -14,8 +15,7 @@ use super::{
 };
 use crate::{
     backups::{
-        Packing,
-        catalogue::{self, Usual},
+        Packing, catalogue,
         keep::{Counts, Keep},
         manifest::{Manifest, Role},
         name, ready,
@@ -91,9 +91,6 @@ pub struct Backup {
     #[serde(default)]
     pub max_age: Option<Span>,
 }
-
-/// With fewer proven backups than these, nobody can say what is usual.
-const FEW: i64 = 3;
 
 /// When a backup is proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -249,13 +246,12 @@ impl Kind for Backup {
             Some(manifest) => manifest,
             None => {
                 let recipients = self.recipients.iter().map(|text| text.parse::<Recipient>()).collect::<Result<_, _>>();
-                let mut recipients: Vec<_> = recipients.map_err(|error| Failure::never(error.to_string()))?;
-                let ephemeral = self.prove == When::After && !recipients.is_empty();
-                if ephemeral {
+                let recipients: Vec<_> = recipients.map_err(|error| Failure::never(error.to_string()))?;
+                let ephemeral = (self.prove == When::After && !recipients.is_empty()).then(|| {
                     let (identity, recipient) = Identities::ephemeral();
-                    identities = identities.and(identity);
-                    recipients.push(recipient);
-                }
+                    identities = std::mem::take(&mut identities).and(identity);
+                    recipient
+                });
                 let wanted = Wanted {
                     name: &name,
                     target,
@@ -276,7 +272,7 @@ impl Kind for Backup {
         let mut report = told(&manifest).with("dump_seconds", (begun.elapsed().as_secs_f64() * 1e3).round() / 1e3);
         let catalogue = ctx.env.catalogue.as_ref();
         catalogue::note(catalogue, &vault, &name).await;
-        self.compare(&ctx, &vault, &manifest, &mut report).await;
+        usual::compare(&ctx, &vault, &manifest, &mut report).await;
         if self.prove == When::After {
             let proof = self.proof.prove(&ctx, &work, &vault, &manifest, &identities, self.scratch()).await?;
             catalogue::note(catalogue, &vault, &name).await;
@@ -303,43 +299,6 @@ impl Backup {
             scratch: self.scratch(),
             budget: self.scratch_budget.as_deref().and_then(size).map(|bytes| bytes as u64),
         })
-    }
-
-    /// What a threshold can hold this backup against: what is usual, how long nothing was proven, and how full the vault is.
-    async fn compare(&self, ctx: &Ctx, vault: &Vault, manifest: &Manifest, report: &mut Report) {
-        let usual = match &ctx.env.catalogue {
-            Some(catalogue) => catalogue.usual(vault.name(), &manifest.name, &manifest.stem()).await,
-            None => Ok(Usual::default()),
-        };
-        let usual = usual.unwrap_or_else(|error| {
-            warn!(%error, "what is usual of {} could not be read", manifest.name);
-            Usual::default()
-        });
-        let enough = usual.backups >= FEW;
-        let ratio = |of: Option<f64>, usual: Option<f64>| {
-            let ratio = of? / usual.filter(|usual| enough && *usual > 0.0)?;
-            Some((ratio * 1e3).round() / 1e3)
-        };
-        let hours = usual.newest.map(|at| ((Utc::now() - at).num_seconds() as f64 / 36.0).round() / 100.0);
-        let numbers = [
-            ("size_vs_usual", ratio(Some(manifest.bytes() as f64), usual.bytes)),
-            ("seconds_vs_usual", ratio(manifest.seconds, usual.seconds)),
-            ("hours_since_proven", hours),
-        ];
-        for (name, number) in numbers {
-            match number {
-                Some(number) => report.set(name, number),
-                None => report.unknown(name),
-            };
-        }
-        let (Some(budget), Some(catalogue)) = (vault.budget(), &ctx.env.catalogue) else { return };
-        match catalogue.figures().await {
-            Ok(figures) => {
-                let used = figures.vaults.get(vault.name()).copied().unwrap_or_default() as f64 / budget.max(1) as f64;
-                report.set("vault_used", (used * 1e4).round() / 1e4);
-            }
-            Err(error) => warn!(%error, "how full vault {} is could not be read", vault.name()),
-        }
     }
 
     /// Rotates as the job says. A backup that is taken is not made bad by a list that cannot be read, but nobody may believe
