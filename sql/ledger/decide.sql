@@ -1,12 +1,20 @@
--- Decide: move the watermark of schedule $1 from $2 (under revision $3) to $4 and write a row for each decision, by planner $5.
-with moved as (
-    update sexton.schedule set watermark = $4
-    where name = $1 and watermark = $2 and revision = $3 and enabled and removed_at is null
-    returning name, revision
+-- Decide, as planner $1: write a row for each decision and move the watermark of each schedule to the last of its slots.
+with given as materialized (
+    select *
+    from unnest($2::text[], $3::timestamptz[], $4::timestamptz[], $5::bigint[], $6::text[], $7::text[], $8::float8[], $9::uuid[])
+        as input (schedule, nominal_at, until, slots, decision, reason, lateness, run)
+), moved as (
+    update sexton.schedule
+    set watermark = last.until
+    from (select schedule, min(nominal_at) as first, max(until) as until from given group by schedule) as last
+    where schedule.name = last.schedule
+      and schedule.watermark < last.first
+      and schedule.enabled
+      and schedule.removed_at is null
+    returning schedule.name, schedule.revision
 )
 insert into sexton.slot (schedule, nominal_at, until, slots, decision, reason, lateness, revision, decided_by, run)
-select moved.name, given.nominal_at, given.until, given.slots, given.decision::sexton.decision, given.reason,
-       make_interval(secs => given.lateness), moved.revision, $5, given.run
-from moved,
-     unnest($6::timestamptz[], $7::timestamptz[], $8::bigint[], $9::text[], $10::text[], $11::float8[], $12::uuid[])
-         as given (nominal_at, until, slots, decision, reason, lateness, run)
+select given.schedule, given.nominal_at, given.until, given.slots, given.decision::sexton.decision, given.reason,
+       make_interval(secs => given.lateness), moved.revision, $1, given.run
+from given
+join moved on moved.name = given.schedule

@@ -1,5 +1,6 @@
--- Hold schedule $1 until the transaction ends, if its watermark is still $2, its revision $3, and nobody else holds it.
-select true
+-- Hold those of schedules $1 that are on under revision $2 and that nobody else holds, until the transaction ends.
+select name, watermark, now() as now
 from sexton.schedule
-where name = $1 and watermark = $2 and revision = $3 and enabled and removed_at is null
+where name = any ($1) and revision = $2 and enabled and removed_at is null
+order by name
 for update skip locked

@@ -6,7 +6,7 @@ alter table sexton.run
     add column cancel_at_once boolean not null default false,
     add constraint who_is_behind_waits check (not behind or state = 'waiting');
 comment on column sexton.run.behind is
-    'It waits until no other run of its job is live, whatever its due_at says; of several that do, the one that is due first goes first.';
+    'It waits until it is due and no other run of its job is live; of several that do, the one that is due first goes first.';
 comment on column sexton.run.cancel_at_once is 'The cancel that was asked for spares no time to stop in peace.';
 
 create index run_behind on sexton.run (job, due_at) where behind;

@@ -1,6 +1,7 @@
 -- Take run $1, just enqueued in this transaction, for worker $2, whatever else is ready.
 update sexton.run as run
 set state = 'running',
+    behind = false,
     worker = $2,
     started_at = clock_timestamp(),
     spent = spent + 1,

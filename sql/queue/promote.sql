@@ -4,6 +4,7 @@ with due as materialized (
     from sexton.run
     where state in ('waiting', 'retrying')
       and due_at <= now()
+      and not behind
     order by due_at
     limit $1
     for update skip locked
@@ -14,6 +15,7 @@ with due as materialized (
     returning id
 )
 select (select count(*) from promoted) as ready,
+       exists (select from sexton.run where behind) as behind,
        (select extract(epoch from due_at - now())::float8
         from sexton.run
         where state in ('waiting', 'retrying')

@@ -10,6 +10,7 @@ mod files;
 mod job;
 mod mention;
 mod params;
+mod policy;
 mod problem;
 mod resolve;
 mod retention;
@@ -30,10 +31,11 @@ pub use files::Files;
 pub use job::Job;
 pub use mention::Names;
 pub use params::{Param, Role, Sort};
+pub use policy::{BUFFER_MOST, CatchUp, Overlap, Policy};
 pub use problem::{Problem, Severity};
 pub use resolve::ParamProblem;
 pub use retention::Retention;
-pub use schedule::{CatchUp, Overlap, Schedule};
+pub use schedule::{Schedule, TICK};
 
 use crate::dataset::Definition;
 use doc::Doc;
@@ -142,7 +144,8 @@ impl Catalog {
 
     /// A schedule by name.
     pub fn schedule(&self, name: &str) -> Option<&Schedule> {
-        self.schedules.iter().find(|schedule| schedule.name == name)
+        let at = self.schedules.binary_search_by(|schedule| schedule.name.as_str().cmp(name)).ok()?;
+        self.schedules.get(at)
     }
 }
 

@@ -5,21 +5,17 @@ use std::{
     ops::Range,
 };
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use toml::de::DeTable;
 
 use super::{
-    Job,
+    Job, Policy,
     doc::{self, Doc, Node},
-    params,
+    params, policy,
 };
-use crate::{
-    slots::{Cron, Dst, Passes},
-    span::Span,
-};
+use crate::slots::{Cron, Dst, Passes};
 
 /// When a job is due.
 #[derive(Debug, Clone)]
@@ -34,12 +30,10 @@ pub struct Schedule {
     pub cron_text: String,
     /// Where the clock hangs.
     pub zone: Tz,
-    /// What happens to slots that were missed.
-    pub catch_up: CatchUp,
-    /// How old a missed slot may be and still be caught up; `None` means any age.
-    pub catch_up_window: Option<Span>,
-    /// What happens when the job is still live.
-    pub overlap: Overlap,
+    /// How its slots are decided.
+    pub policy: Policy,
+    /// Windows that it keeps, by name.
+    pub windows: Vec<String>,
     /// Whether it is on.
     pub enabled: bool,
     /// Parameters for the job, and for those of `then` that declare them.
@@ -50,30 +44,35 @@ pub struct Schedule {
     pub file: String,
 }
 
-/// What happens to slots that were missed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CatchUp {
-    /// They are gone.
-    Skip,
-    /// The latest one fires; it stands for the ones before.
-    #[default]
-    Latest,
+impl Schedule {
+    /// When a slot starts: at its nominal instant, or as much later as `splay` and `jitter` say.
+    pub fn start(&self, slot: DateTime<Utc>) -> DateTime<Utc> {
+        let spread = self.policy.spread();
+        if spread.is_none() {
+            return slot;
+        }
+        spread.start(&self.name, slot, self.cron.next(self.zone, slot))
+    }
+
+    /// The last instant up to which every slot has started by `now`. Of the slots that are over, only the newest can
+    /// still be waiting for its start: each starts before the next one.
+    pub fn started_until(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let spread = self.policy.spread();
+        if spread.is_none() {
+            return now;
+        }
+        let oldest = now.checked_sub_signed(spread.most()).unwrap_or(DateTime::UNIX_EPOCH) - TICK;
+        match self.cron.latest(self.zone, oldest, now) {
+            Some(newest) if self.start(newest) > now => newest - TICK,
+            _ => now,
+        }
+    }
 }
 
-/// What happens when the job is still live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Overlap {
-    /// The slot is skipped.
-    #[default]
-    Skip,
-    /// Runs may overlap.
-    AllowAll,
-}
+/// The smallest step between instants here: what is before an instant ends this much earlier.
+pub const TICK: TimeDelta = TimeDelta::nanoseconds(1);
 
-const KEYS: [&str; 11] =
-    ["name", "job", "cron", "zone", "dst", "catch_up", "catch_up_window", "overlap", "enabled", "params", "then"];
+const KEYS: [&str; 9] = ["name", "job", "cron", "zone", "dst", "windows", "enabled", "params", "then"];
 const SHAPE: &str = "[[at]] with name, cron and job";
 
 /// What schedules are checked against.
@@ -114,8 +113,9 @@ fn entry(
     seen: &mut BTreeMap<String, String>,
 ) -> Option<Schedule> {
     let table = doc.table(node, SHAPE)?;
-    for (key, _) in table.iter().filter(|(key, _)| !KEYS.contains(&key.get_ref().as_ref())) {
-        doc.unknown(key, "a schedule", &KEYS);
+    let keys: Vec<&str> = KEYS.into_iter().chain(policy::KEYS).collect();
+    for (key, _) in table.iter().filter(|(key, _)| !keys.contains(&key.get_ref().as_ref())) {
+        doc.unknown(key, "a schedule", &keys);
     }
     let name = needed(doc, node, table, "name");
     if let Some((name, at)) = &name {
@@ -145,9 +145,8 @@ fn entry(
     let params = table.get("params").map(|node| values(doc, node, &chain, known)).unwrap_or_default();
     all_given(doc, node, table, &chain, known);
     // Everything is read before the first `?`, so that every problem is told.
-    let catch_up = table.get("catch_up").map_or(Some(CatchUp::default()), |node| doc.read(node));
-    let catch_up_window = table.get("catch_up_window").map_or(Some(None), |node| doc.read(node).map(Some));
-    let overlap = table.get("overlap").map_or(Some(Overlap::default()), |node| doc.read(node));
+    let policy = policy::read(doc, table);
+    let windows = table.get("windows").map_or(Some(Vec::new()), |node| doc.read(node));
     let enabled = table.get("enabled").map_or(Some(true), |node| doc.read(node));
     let (cron_text, cron) = cron?;
     Some(Schedule {
@@ -156,9 +155,8 @@ fn entry(
         cron,
         cron_text,
         zone: zone?,
-        catch_up: catch_up?,
-        catch_up_window: catch_up_window?,
-        overlap: overlap?,
+        policy: policy?,
+        windows: windows?,
         enabled: enabled?,
         params,
         then: then.into_iter().map(|(name, _)| name).collect(),

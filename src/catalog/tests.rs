@@ -84,7 +84,7 @@ fn params(of: Value) -> BTreeMap<String, Value> {
 fn a_schedule_gives_a_run_with_all_that_follows_it() {
     let catalog = catalog(&files(&[]));
     let weekly = catalog.schedule("weekly").expect("the schedule");
-    assert_eq!((weekly.catch_up, weekly.overlap, weekly.enabled), (CatchUp::Latest, Overlap::Skip, true));
+    assert_eq!((weekly.policy.catch_up, weekly.policy.overlap, weekly.enabled), (CatchUp::Latest, Overlap::Skip, true));
     let spec = catalog.spec_for(weekly).expect("a spec");
     assert_eq!(spec.timeout, Some(Span::seconds(3600)));
     assert_eq!(spec.table["older_than"], "400d");
@@ -420,7 +420,7 @@ params = { dry_runn = false, dry_run = "no" }
         11 | colour = "red"
            | ^^^^^^
            |
-           = help: its keys are: name, job, cron, zone, dst, catch_up, catch_up_window, overlap, enabled, params, then
+           = help: its keys are: name, job, cron, zone, dst, windows, enabled, params, then, catch_up, catch_up_window, catch_up_max, grace, overlap, splay, jitter, pause_on_failure
 
         error: `0 0 30 2 *` never fires: no year has such a day
           --> schedules/broken.toml:14:13

@@ -67,6 +67,8 @@ impl TryFrom<String> for Decided {
 /// A decision to be written: for one slot, or for consecutive ones that share it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Slot {
+    /// The schedule.
+    pub schedule: String,
     /// The first slot.
     pub nominal_at: DateTime<Utc>,
     /// The last slot; the first again, if there is one.
@@ -83,36 +85,35 @@ pub struct Slot {
     pub run: Option<Uuid>,
 }
 
-/// Takes the schedule for the caller's transaction, never waiting: `false` when somebody else has it or had it since
-/// we looked. Everything that is locked besides (its job) is locked after it, so that nobody waits in a circle.
+/// Takes those of the schedules that are on under this revision for the caller's transaction, never waiting for those that
+/// somebody else has; each as it is now. Everything that is locked besides (jobs) is locked after them, so that
+/// nobody waits in a circle.
 ///
 /// # Errors
 /// The database's; so below.
-pub async fn hold(connection: &mut PgConnection, watermark: &Watermark) -> Result<bool, sqlx::Error> {
-    let held: Option<bool> = sqlx::query_scalar(include_str!("../../sql/ledger/hold.sql"))
-        .bind(&watermark.schedule)
-        .bind(watermark.at)
-        .bind(watermark.revision)
-        .fetch_optional(connection)
+pub async fn hold(
+    connection: &mut PgConnection,
+    schedules: &[&str],
+    revision: i64,
+) -> Result<(DateTime<Utc>, Vec<Watermark>), sqlx::Error> {
+    let rows: Vec<(String, DateTime<Utc>, DateTime<Utc>)> = sqlx::query_as(include_str!("../../sql/ledger/hold.sql"))
+        .bind(schedules)
+        .bind(revision)
+        .fetch_all(connection)
         .await?;
-    Ok(held.is_some())
+    let now = rows.first().map_or(DateTime::UNIX_EPOCH, |(_, _, now)| *now);
+    Ok((now, rows.into_iter().map(|(schedule, at, _)| Watermark { schedule, at, revision }).collect()))
 }
 
-/// Writes the decisions and moves the watermark to the last of their slots. `false`, and nothing written, when the
-/// schedule is no longer as we saw it: the caller then rolls back.
-pub async fn decide(
-    connection: &mut PgConnection,
-    watermark: &Watermark,
-    slots: &[Slot],
-    by: Uuid,
-) -> Result<bool, sqlx::Error> {
-    let Some(last) = slots.last() else { return Ok(true) };
+/// Writes the decisions of schedules that the caller holds and moves each watermark to the last of its slots. `false`
+/// when one is no longer before its slots: the caller then rolls back.
+pub async fn decide(connection: &mut PgConnection, slots: &[Slot], by: Uuid) -> Result<bool, sqlx::Error> {
+    if slots.is_empty() {
+        return Ok(true);
+    }
     let written = sqlx::query(include_str!("../../sql/ledger/decide.sql"))
-        .bind(&watermark.schedule)
-        .bind(watermark.at)
-        .bind(watermark.revision)
-        .bind(last.until)
         .bind(by)
+        .bind(each(slots, |slot| slot.schedule.clone()))
         .bind(each(slots, |slot| slot.nominal_at))
         .bind(each(slots, |slot| slot.until))
         .bind(each(slots, |slot| i64::try_from(slot.slots).unwrap_or(i64::MAX)))

@@ -27,8 +27,6 @@ pub struct Watermark {
     pub at: DateTime<Utc>,
     /// The revision whose words decide its slots.
     pub revision: i64,
-    /// Whether it fires nothing now; what counts is looked at again once it is held.
-    pub paused: bool,
 }
 
 /// A schedule as the ledger keeps it.
@@ -89,10 +87,26 @@ pub async fn look(connection: &mut PgConnection) -> Result<Look, sqlx::Error> {
     };
     for row in rows {
         if let (Some(schedule), Some(at), Some(revision)) = (row.name, row.watermark, row.held) {
-            look.watermarks.push(Watermark { schedule, at, revision, paused: row.paused });
+            look.watermarks.push(Watermark { schedule, at, revision });
         }
     }
     Ok(look)
+}
+
+/// What a planner asks for most.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Glance {
+    /// The database's time.
+    pub now: DateTime<Utc>,
+    /// The newest revision; `None` before the first.
+    pub revision: Option<i64>,
+    /// Another text whenever a pause begins or ends.
+    pub pauses: String,
+}
+
+/// Looks whether anything has changed.
+pub async fn glance(connection: &mut PgConnection) -> Result<Glance, sqlx::Error> {
+    sqlx::query_as(include_str!("../../sql/ledger/glance.sql")).fetch_one(connection).await
 }
 
 /// The newest decisions, of one schedule or of all.
@@ -112,5 +126,4 @@ struct Row {
     name: Option<String>,
     watermark: Option<DateTime<Utc>>,
     held: Option<i64>,
-    paused: bool,
 }

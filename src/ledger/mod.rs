@@ -12,6 +12,6 @@ mod revision;
 
 pub use decide::{Decided, Slot, UnknownDecision, decide, hold};
 pub use instance::{claim_instance, instance, set_instance};
-pub use look::{KnownSchedule, Look, RecentSlot, Watermark, look, schedules, slots};
+pub use look::{Glance, KnownSchedule, Look, RecentSlot, Watermark, glance, look, schedules, slots};
 pub use pause::{Pause, open_pauses, pause, pauses, resume};
 pub use revision::{Entry, Revision, apply, current, freeze, lock_files, revisions, seen};

@@ -21,16 +21,28 @@ pub struct Pause {
     pub ends_at: Option<DateTime<Utc>>,
 }
 
-/// The pauses of a schedule, its own and those of all, that end after `since` or not at all.
+impl Pause {
+    /// Whether it is open at an instant.
+    pub fn is_open(&self, at: DateTime<Utc>) -> bool {
+        self.made_at <= at && self.ends_at.is_none_or(|end| end > at)
+    }
+
+    /// Whether it is a pause of this schedule: its own, or one of all.
+    pub fn is_of(&self, schedule: &str) -> bool {
+        self.schedule.as_deref().is_none_or(|own| own == schedule)
+    }
+}
+
+/// The pauses of schedules, their own and those of all, that end after `since` or not at all.
 ///
 /// # Errors
 /// The database's; so below.
 pub async fn pauses(
     connection: &mut PgConnection,
-    schedule: &str,
+    schedules: &[&str],
     since: DateTime<Utc>,
 ) -> Result<Vec<Pause>, sqlx::Error> {
-    sqlx::query_as(include_str!("../../sql/ledger/pauses.sql")).bind(schedule).bind(since).fetch_all(connection).await
+    sqlx::query_as(include_str!("../../sql/ledger/pauses.sql")).bind(schedules).bind(since).fetch_all(connection).await
 }
 
 /// Every pause that is open.

@@ -1,13 +1,15 @@
-//! Carries a plan out: runs, slot rows and watermark in the caller's one transaction.
+//! Carries plans out: runs, slot rows and watermarks of many schedules in the caller's one transaction.
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Decision, Facts, plan};
+use super::{Decision, Facts, Instead, plan};
 use crate::{
-    catalog::{Catalog, Overlap, Schedule},
+    catalog::{BUFFER_MOST, Catalog, Overlap, Schedule},
     ledger::{self, Decided, Slot, Watermark},
     outbox::{Fact, What},
     queue::{self, EnqueueError, NewRun},
@@ -17,60 +19,116 @@ use crate::{
 /// What became of the slots that were due.
 #[derive(Debug, Default)]
 pub(super) struct Fired {
-    /// The decisions, oldest first.
-    pub(super) decisions: Vec<Decision>,
-    /// What people are told. The caller records it before it commits, of several schedules at once: subjects are
-    /// locked in the order of their names.
+    /// The decisions by schedule, oldest first.
+    pub(super) decisions: Vec<(String, Decision)>,
+    /// What people are told. The caller records it before it commits.
     pub(super) facts: Vec<Fact>,
+    /// Whether running work was asked to stop, so that workers must be told after the commit.
+    pub(super) stops: bool,
 }
 
-/// Decides everything that is due of one schedule, which the caller holds. `None`, and the caller must roll back,
-/// when it is not as we saw it. `closing`: this is the last act of a revision.
+/// When something is decided, and by whom.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    /// The database's time.
+    pub(super) now: DateTime<Utc>,
+    /// Whether it is the last act of a revision.
+    pub(super) closing: bool,
+    /// The planner.
+    pub(super) me: Uuid,
+}
+
+/// Decides everything that is due of schedules, which the caller holds. `None`, and the caller must roll back, when
+/// one is not as we saw it.
 pub(super) async fn fire(
     connection: &mut PgConnection,
     catalog: &Catalog,
-    schedule: &Schedule,
-    watermark: &Watermark,
-    now: DateTime<Utc>,
-    closing: bool,
-    me: Uuid,
+    held: &[Watermark],
+    moment: Moment,
 ) -> Result<Option<Fired>, EnqueueError> {
-    let live = match schedule.overlap {
-        Overlap::AllowAll => false,
-        Overlap::Skip => {
-            queue::lock_job(connection, &schedule.job).await?;
-            queue::is_live(connection, &schedule.job).await?
-        }
-    };
-    // A statement of its own, after the schedule is held: whoever pauses it waits for us, or we see the pause.
-    let pauses = ledger::pauses(connection, &schedule.name, watermark.at).await?;
-    let decisions = plan(&Facts { schedule, watermark: watermark.at, now, live, pauses: &pauses, closing });
-    let Some(spec) = catalog.spec_for(schedule).filter(|_| !decisions.is_empty()) else {
-        return Ok(Some(Fired::default()));
-    };
+    let Moment { now, closing, me } = moment;
+    let known = held.iter().filter_map(|watermark| Some((catalog.schedule(&watermark.schedule)?, watermark.at)));
+    let known: Vec<(&Schedule, DateTime<Utc>)> = known.collect();
+    let jobs: Vec<&str> =
+        known.iter().filter(|(schedule, _)| looks_around(schedule)).map(|(s, _)| s.job.as_str()).collect();
+    let mut crowds = HashMap::new();
+    if !jobs.is_empty() {
+        queue::lock_jobs(connection, &jobs).await?;
+        crowds = queue::crowds(connection, &jobs, BUFFER_MOST).await?;
+    }
+    // A statement of its own, after the schedules are held: whoever pauses one waits for us, or we see the pause.
+    let names: Vec<&str> = known.iter().map(|(schedule, _)| schedule.name.as_str()).collect();
+    let Some(oldest) = known.iter().map(|(_, at)| *at).min() else { return Ok(Some(Fired::default())) };
+    let all_pauses = ledger::pauses(connection, &names, oldest).await?;
 
-    let fired = decisions.iter().filter(|decision| decision.decided == Decided::Fired);
-    let runs: Vec<_> = fired.map(|decision| run(schedule, &spec, decision)).collect();
+    let mut fired = Fired::default();
+    let mut runs: Vec<NewRun> = Vec::new();
+    let mut instead: Vec<(&Schedule, Instead)> = Vec::new();
+    for (schedule, watermark) in known {
+        let of_it =
+            |pause: &&ledger::Pause| pause.is_of(&schedule.name) && pause.ends_at.is_none_or(|end| end > watermark);
+        let pauses: Vec<_> = all_pauses.iter().filter(of_it).cloned().collect();
+        let crowd = crowds.get(&schedule.job).copied().unwrap_or_default();
+        let decisions = plan(&Facts { schedule, watermark, now, crowd, pauses: &pauses, closing });
+        let Some(spec) = catalog.spec_for(schedule).filter(|_| !decisions.is_empty()) else { continue };
+        for decision in &decisions {
+            if let Some(launch) = decision.launch {
+                // The next schedule of the same job sees this run.
+                let crowd = crowds.entry(schedule.job.clone()).or_default();
+                if launch.behind {
+                    crowd.behind += 1
+                } else {
+                    crowd.live += 1
+                }
+                instead.extend((launch.instead != Instead::Nobody).then_some((schedule, launch.instead)));
+                runs.push(run(schedule, &spec, decision));
+            }
+            if decision.decided == Decided::MissedExpired {
+                fired.facts.push(fact(schedule, &spec, decision, now));
+            }
+        }
+        fired.decisions.extend(decisions.into_iter().map(|decision| (schedule.name.clone(), decision)));
+    }
+    for (schedule, instead) in &instead {
+        fired.stops |= make_room(connection, schedule, *instead).await?;
+    }
     let ids = if runs.is_empty() { Vec::new() } else { queue::enqueue_all(connection, &runs).await? };
     let mut ids = ids.into_iter();
-    let slots: Vec<_> = decisions
+    let slots: Vec<_> = fired
+        .decisions
         .iter()
-        .map(|decision| Slot {
+        .map(|(schedule, decision)| Slot {
+            schedule: schedule.clone(),
             nominal_at: decision.from,
             until: decision.until,
             slots: decision.slots,
             decision: decision.decided,
             reason: decision.reason.clone(),
             lateness: decision.lateness(now).as_seconds_f64(),
-            run: if decision.decided == Decided::Fired { ids.next() } else { None },
+            run: decision.launch.and_then(|_| ids.next()),
         })
         .collect();
-    if !ledger::decide(connection, watermark, &slots, me).await? {
-        return Ok(None);
+    Ok(ledger::decide(connection, &slots, me).await?.then_some(fired))
+}
+
+/// Whether a schedule's decisions hang on the live runs of its job.
+fn looks_around(schedule: &Schedule) -> bool {
+    schedule.policy.overlap != Overlap::AllowAll
+}
+
+/// Ends what a new run takes the place of; gives whether workers must be told.
+async fn make_room(connection: &mut PgConnection, schedule: &Schedule, instead: Instead) -> Result<bool, sqlx::Error> {
+    let by = format!("schedule {}", schedule.name);
+    match instead {
+        Instead::Nobody => Ok(false),
+        Instead::Waiting => {
+            queue::replace(connection, &schedule.name, "a newer slot took its place").await?;
+            Ok(false)
+        }
+        Instead::Everybody { at_once } => {
+            queue::cancel_others(connection, &schedule.job, &by, "a newer slot takes its place", at_once).await
+        }
     }
-    let missed = decisions.iter().filter(|decision| decision.decided == Decided::MissedExpired);
-    let facts = missed.map(|decision| fact(schedule, &spec, decision, now)).collect();
-    Ok(Some(Fired { decisions, facts }))
 }
 
 fn fact(schedule: &Schedule, spec: &Spec, missed: &Decision, now: DateTime<Utc>) -> Fact {
@@ -92,12 +150,13 @@ fn fact(schedule: &Schedule, spec: &Spec, missed: &Decision, now: DateTime<Utc>)
 }
 
 fn run(schedule: &Schedule, spec: &Spec, decision: &Decision) -> NewRun {
+    let launch = decision.launch;
     NewRun {
-        // What is caught up is due now: its place in the queue is not that of hours ago.
-        due_at: (!decision.caught_up).then_some(decision.from),
+        due_at: launch.and_then(|launch| launch.due_at),
         schedule: Some(schedule.name.clone()),
         nominal_at: Some(decision.from),
-        caught_up: decision.caught_up,
+        caught_up: decision.is_caught_up(),
+        behind: launch.is_some_and(|launch| launch.behind),
         ..NewRun::now(spec.clone(), format!("schedule {}", schedule.name))
     }
 }

@@ -1,38 +1,47 @@
 //! Gives every slot its one decision.
 //!
 //! ```text
-//! look (watermarks, now) ── plan ── hold schedule, lock job ── runs + slots + watermark, one transaction ── nudge
+//! glance (now, revision) ── agenda: whose slot is due ── hold schedules, lock jobs ── plan ── runs + slots + watermarks
+//!                                                        └────────────── one transaction for many ──────────────┘ nudge
 //! ```
-//! Any number of planners do this side by side. Whoever holds the schedule's row decides; for the others the
-//! watermark has moved when they look again. All time is the database's.
+//! Any number of planners do this side by side. Whoever holds a schedule's row decides, by the watermark that it finds
+//! there; the others come back and find it moved. All time is the database's.
 
+mod agenda;
 mod alarm;
 mod fire;
 mod plan;
 mod run;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::{
     catalog::{Catalog, Files},
-    ledger::{self, Look, Watermark},
+    ledger::{self, Decided, Glance, Look, Watermark},
     metrics::{NEXT_SLOT, SLOTS},
     outbox,
     pulse::Pulse,
     queue::{self, EnqueueError},
 };
 
-pub use plan::{Decision, Facts, GRACE, plan};
+use agenda::Agenda;
+use fire::{Fired, Moment};
+
+pub use plan::{Decision, Facts, Instead, Launch, plan};
 pub use run::run;
 
 /// The longest sleep: how long a new revision may go unseen when nobody pokes.
 const LONGEST: Duration = Duration::from_secs(5);
-/// How long to wait for what another planner began.
-const LOST: Duration = Duration::from_secs(1);
+/// When to come back to a schedule that another planner holds, or that could not be decided.
+const LOST: TimeDelta = TimeDelta::seconds(1);
+/// How many schedules one transaction decides at most: whoever pauses one of them waits for it.
+const MOST: usize = 500;
+/// With more schedules than this, none has a time series of its own.
+const SERIES: usize = 1000;
 
 /// What a planner is told at its start.
 #[derive(Debug, Clone)]
@@ -112,6 +121,9 @@ pub struct Planner {
     options: Options,
     connection: Option<PgConnection>,
     known: Option<Known>,
+    agenda: Agenda,
+    /// The pauses that the agenda was made under.
+    pauses: String,
 }
 
 /// A revision in this planner's hands.
@@ -124,7 +136,7 @@ struct Known {
 impl Planner {
     /// One that has not looked yet.
     pub fn new(pool: PgPool, options: Options) -> Self {
-        Self { pool, options, connection: None, known: None }
+        Self { pool, options, connection: None, known: None, agenda: Agenda::default(), pauses: String::new() }
     }
 
     /// Looks once and decides all that is due.
@@ -139,73 +151,135 @@ impl Planner {
             None => within(self.options.patience, connect(&self.pool)).await?,
         };
         let tick = self.tick_on(&mut connection).await;
-        if !matches!(&tick, Err(error) if error.is_of_the_wire()) {
+        if matches!(&tick, Err(error) if error.is_of_the_wire()) {
+            // What was being decided is not on the agenda any more.
+            self.known = None;
+        } else {
             self.connection = Some(connection);
         }
         tick
     }
 
     async fn tick_on(&mut self, connection: &mut PgConnection) -> Result<Tick, PlanError> {
-        let look = within(self.options.patience, ledger::look(connection)).await?;
-        let mut tick = Tick { revision: look.revision, decisions: Vec::new(), sleep: LONGEST };
-        let Some(revision) = look.revision else { return Ok(tick) };
-        let known = self.know(connection, revision).await?;
+        let patience = self.options.patience;
+        let Glance { mut now, revision, pauses } = within(patience, ledger::glance(connection)).await?;
+        let mut tick = Tick { revision, decisions: Vec::new(), sleep: LONGEST };
+        let Some(revision) = revision else { return Ok(tick) };
+        let known = self.know(connection, revision, &pauses).await?;
         let mut failed = None;
-        for (schedule, watermark) in ours(&known.catalog, known.revision, &look.watermarks) {
-            let next = |after| schedule.cron.next(schedule.zone, after);
-            if !watermark.paused && next(watermark.at).is_some_and(|due| due <= look.now) {
-                match self.decide(connection, &known, watermark, look.now).await {
-                    Ok(Some(decisions)) => {
-                        note(&schedule.name, &decisions);
-                        tick.decisions.extend(decisions.into_iter().map(|decision| (schedule.name.clone(), decision)));
+        loop {
+            let due = self.agenda.take(now, MOST);
+            if due.is_empty() {
+                break;
+            }
+            match self.decide(connection, &known, &due, now, &mut tick).await {
+                Ok(later) => now = later,
+                Err(error) if error.is_of_the_wire() => return Err(error),
+                // One of them may be to blame; the others are decided without it.
+                Err(error) if due.len() == 1 => failed = Some(self.put_off(now, &due, error)),
+                Err(_) => {
+                    for one in due {
+                        match self.decide(connection, &known, &[one], now, &mut tick).await {
+                            Ok(_) => {}
+                            Err(error) if error.is_of_the_wire() => return Err(error),
+                            Err(error) => failed = Some(self.put_off(now, &[one], error)),
+                        }
                     }
-                    Ok(None) => tick.sleep = tick.sleep.min(LOST),
-                    Err(error) if error.is_of_the_wire() => return Err(error),
-                    Err(error) => failed = Some(error),
                 }
             }
-            if let Some(due) = next(look.now) {
-                metrics::gauge!(NEXT_SLOT, "schedule" => schedule.name.clone()).set(due.timestamp() as f64);
-                tick.sleep = tick.sleep.min((due - look.now).to_std().unwrap_or_default());
-            }
         }
-        if tick.decisions.iter().any(|(_, decision)| decision.decided == ledger::Decided::Fired) {
+        if let Some(next) = self.agenda.next() {
+            tick.sleep = tick.sleep.min((next - now).to_std().unwrap_or_default());
+        }
+        if tick.decisions.iter().any(|(_, decision)| decision.launch.is_some()) {
             queue::nudge(&self.pool).await;
         }
         failed.map_or(Ok(tick), Err)
     }
 
-    /// Decides what is due of one schedule, in one transaction; `None` when another planner does or did.
-    async fn decide(
-        &self,
-        connection: &mut PgConnection,
-        known: &Known,
-        watermark: &Watermark,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Vec<Decision>>, PlanError> {
-        let Some(schedule) = known.catalog.schedule(&watermark.schedule) else { return Ok(None) };
-        let whole = async {
-            let mut transaction = connection.begin().await?;
-            if !ledger::hold(&mut transaction, watermark).await? {
-                return Ok(None);
-            }
-            let fired =
-                fire::fire(&mut transaction, &known.catalog, schedule, watermark, now, false, self.options.me).await?;
-            let Some(fired) = fired else { return Ok(None) };
-            outbox::record(&mut transaction, &fired.facts).await?;
-            transaction.commit().await?;
-            Ok(Some(fired.decisions))
-        };
-        tokio::time::timeout(self.options.patience, whole)
-            .await
-            .map_err(|_| PlanError::Silent(self.options.patience))?
-            .map_err(|error| PlanError::Fire { schedule: schedule.name.clone(), error })
+    /// Comes back to schedules that could not be decided.
+    fn put_off(&mut self, now: DateTime<Utc>, schedules: &[usize], error: PlanError) -> PlanError {
+        for schedule in schedules {
+            self.agenda.add(now + LOST, *schedule);
+        }
+        error
     }
 
-    /// The files of the current revision.
-    async fn know(&mut self, connection: &mut PgConnection, revision: i64) -> Result<Known, PlanError> {
-        if let Some(known) = self.known.as_ref().filter(|known| known.revision == revision) {
-            return Ok(known.clone());
+    /// Decides what is due of some schedules, in one transaction; gives the database's time of it. What another planner
+    /// holds or changed is left to it.
+    async fn decide(
+        &mut self,
+        connection: &mut PgConnection,
+        known: &Known,
+        due: &[usize],
+        now: DateTime<Utc>,
+        tick: &mut Tick,
+    ) -> Result<DateTime<Utc>, PlanError> {
+        let names: Vec<&str> = due.iter().map(|place| known.catalog.schedules[*place].name.as_str()).collect();
+        let me = self.options.me;
+        let whole = async {
+            let mut transaction = connection.begin().await?;
+            let (at, held) = ledger::hold(&mut transaction, &names, known.revision).await?;
+            let now = now.max(at);
+            let moment = Moment { now, closing: false, me };
+            let Some(fired) = fire::fire(&mut transaction, &known.catalog, &held, moment).await? else {
+                return Ok((now, Vec::new(), Fired::default()));
+            };
+            outbox::record(&mut transaction, &fired.facts).await?;
+            transaction.commit().await?;
+            Ok((now, held, fired))
+        };
+        let patience = self.options.patience;
+        let (now, held, fired) =
+            tokio::time::timeout(patience, whole).await.map_err(|_| PlanError::Silent(patience))?.map_err(|error| {
+                PlanError::Fire { schedule: names.first().copied().unwrap_or_default().to_owned(), error }
+            })?;
+        self.come_back(known, due, &held, &fired, now);
+        for (schedule, decision) in &fired.decisions {
+            note(schedule, decision);
+        }
+        if fired.stops {
+            queue::tell_cancel(&self.pool).await;
+        }
+        tick.decisions.extend(fired.decisions);
+        Ok(now)
+    }
+
+    /// Notes when to look at each of these schedules again.
+    fn come_back(&mut self, known: &Known, due: &[usize], held: &[Watermark], fired: &Fired, now: DateTime<Utc>) {
+        let decided: HashMap<&str, DateTime<Utc>> =
+            fired.decisions.iter().map(|(schedule, decision)| (schedule.as_str(), decision.until)).collect();
+        let held: HashMap<&str, DateTime<Utc>> = held.iter().map(|mark| (mark.schedule.as_str(), mark.at)).collect();
+        for place in due {
+            let name = known.catalog.schedules[*place].name.as_str();
+            match (decided.get(name), held.get(name)) {
+                (Some(until), _) => self.expect(known, *place, *until, None),
+                // Another planner was faster, or it is paused.
+                (None, Some(watermark)) => self.expect(known, *place, *watermark, Some(now)),
+                (None, None) => self.agenda.add(now + LOST, *place),
+            }
+        }
+    }
+
+    /// Notes when the first slot after a watermark starts; one that was to start, but could not by `tried`, some time later.
+    fn expect(&mut self, known: &Known, place: usize, watermark: DateTime<Utc>, tried: Option<DateTime<Utc>>) {
+        let schedule = &known.catalog.schedules[place];
+        let Some(slot) = schedule.cron.next(schedule.zone, watermark) else { return };
+        let start = schedule.start(slot);
+        if known.catalog.schedules.len() <= SERIES {
+            metrics::gauge!(NEXT_SLOT, "schedule" => schedule.name.clone()).set(slot.timestamp() as f64);
+        }
+        let again = tried.filter(|tried| start <= *tried).map(|tried| tried + LONGEST);
+        self.agenda.add(again.unwrap_or(start), place);
+    }
+
+    /// The files of the current revision, with an agenda that was made since the last pause began or ended.
+    async fn know(&mut self, connection: &mut PgConnection, revision: i64, pauses: &str) -> Result<Known, PlanError> {
+        if let Some(known) = self.known.clone().filter(|known| known.revision == revision) {
+            if self.pauses != pauses {
+                self.start_agenda(connection, &known, pauses).await?;
+            }
+            return Ok(known);
         }
         let Some(current) = within(self.options.patience, ledger::current(connection)).await? else {
             return Err(PlanError::Database(sqlx::Error::RowNotFound));
@@ -229,7 +303,34 @@ impl Planner {
             current.id,
             current.applied_by
         );
-        Ok(self.known.insert(Known { revision: current.id, catalog }).clone())
+        let known = Known { revision: current.id, catalog };
+        self.start_agenda(connection, &known, pauses).await?;
+        Ok(self.known.insert(known).clone())
+    }
+
+    /// Notes when each schedule is to be looked at, from its watermark.
+    async fn start_agenda(
+        &mut self,
+        connection: &mut PgConnection,
+        known: &Known,
+        pauses: &str,
+    ) -> Result<(), PlanError> {
+        let look = within(self.options.patience, ledger::look(connection)).await?;
+        let places: HashMap<&str, usize> = known
+            .catalog
+            .schedules
+            .iter()
+            .enumerate()
+            .map(|(place, schedule)| (schedule.name.as_str(), place))
+            .collect();
+        self.agenda = Agenda::default();
+        for mark in look.watermarks.iter().filter(|mark| mark.revision == known.revision) {
+            if let Some(place) = places.get(mark.schedule.as_str()) {
+                self.expect(known, *place, mark.at, None);
+            }
+        }
+        pauses.clone_into(&mut self.pauses);
+        Ok(())
     }
 }
 
@@ -258,41 +359,29 @@ pub async fn close(
     me: Uuid,
 ) -> Result<bool, EnqueueError> {
     let Some(revision) = look.revision else { return Ok(true) };
+    let moment = Moment { now: look.now, closing: true, me };
+    let ours: Vec<Watermark> = look.watermarks.iter().filter(|mark| mark.revision == revision).cloned().collect();
     let mut facts = Vec::new();
-    for (schedule, watermark) in ours(catalog, revision, &look.watermarks) {
-        let Some(fired) = fire::fire(connection, catalog, schedule, watermark, look.now, true, me).await? else {
-            return Ok(false);
-        };
-        note(&schedule.name, &fired.decisions);
+    for some in ours.chunks(MOST) {
+        let Some(fired) = fire::fire(connection, catalog, some, moment).await? else { return Ok(false) };
+        for (schedule, decision) in &fired.decisions {
+            note(schedule, decision);
+        }
         facts.extend(fired.facts);
     }
     outbox::record(connection, &facts).await?;
     Ok(true)
 }
 
-/// The schedules that this revision's words decide.
-fn ours<'a>(
-    catalog: &'a Catalog,
-    revision: i64,
-    watermarks: &'a [Watermark],
-) -> impl Iterator<Item = (&'a crate::catalog::Schedule, &'a Watermark)> {
-    let held = watermarks.iter().filter(move |watermark| watermark.revision == revision);
-    held.filter_map(|watermark| Some((catalog.schedule(&watermark.schedule)?, watermark)))
-}
-
-fn note(schedule: &str, decisions: &[Decision]) {
-    for decision in decisions {
-        metrics::counter!(SLOTS, "decision" => decision.decided.word()).increment(decision.slots);
-        let (word, slots, reason) = (decision.decided.word(), decision.slots, decision.reason.as_str());
-        match decision.decided {
-            ledger::Decided::Fired => {
-                tracing::debug!(schedule, nominal_at = %decision.from, "{schedule} fired: {reason}");
-            }
-            _ => tracing::info!(
-                schedule, from = %decision.from, until = %decision.until, slots, decision = word,
-                "{schedule}: {slots} slot(s) {word}: {reason}"
-            ),
-        }
+fn note(schedule: &str, decision: &Decision) {
+    metrics::counter!(SLOTS, "decision" => decision.decided.word()).increment(decision.slots);
+    let (word, slots, reason) = (decision.decided.word(), decision.slots, decision.reason.as_str());
+    match decision.decided {
+        Decided::Fired => tracing::debug!(schedule, nominal_at = %decision.from, "{schedule} fired: {reason}"),
+        _ => tracing::info!(
+            schedule, from = %decision.from, until = %decision.until, slots, decision = word,
+            "{schedule}: {slots} slot(s) {word}: {reason}"
+        ),
     }
 }
 

@@ -1,24 +1,32 @@
 //! Which decision each slot that is due gets: a pure function of the facts.
 //!
 //! ```text
-//! watermark ──────────── window ──────────────────── now - grace ─────────── now
-//!      │ missed_expired    │ coalesced … newest: fired    │ fired, fired, …    │
+//! watermark ─┬─ pause ─┬─ free ─┬─ window ─┬─ free ──────────────────────────── now
+//!            │ skipped │        │ skipped, │        │ catch_up window │ grace    │
+//!            │         │        │ deferred │ expired│ latest, all     │ on time  │
 //! ```
-//! First the catch-up rule says which slots may fire at all, then the overlap rule looks at each of those in turn. While a
-//! schedule is paused nothing is decided; afterwards the slots of the pause are skipped as one, and those before it are as
-//! late as after an outage.
+//! First time is cut at pauses and windows. Of what is free, the catch-up rule says which late slots may fire at all; then
+//! the overlap rule looks at each of those, and at those on time, in turn. While a schedule is paused nothing is
+//! decided; afterwards the slots of the pause are skipped as one, and those before it are as late as after an outage.
+
+mod late;
+mod overlap;
+mod slots;
+mod stretch;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
-    catalog::{CatchUp, Overlap, Schedule},
+    catalog::Schedule,
     ledger::{Decided, Pause},
+    queue::Crowd,
 };
+use slots::Slots;
+use stretch::{Reach, stretches};
 
-/// A slot that is at most this late is on time.
-pub const GRACE: TimeDelta = TimeDelta::seconds(60);
+pub use overlap::{Instead, Launch};
 
-/// Slots that are on time and decided at once, at most; with [`GRACE`], a schedule of every second has 61.
+/// Slots that are on time and decided at once, at most. The rest is decided by the next look.
 const MOST: usize = 1000;
 
 /// Everything that a plan hangs on.
@@ -30,11 +38,12 @@ pub struct Facts<'a> {
     pub watermark: DateTime<Utc>,
     /// The database's time.
     pub now: DateTime<Utc>,
-    /// Whether a run of the job is live; not looked at where runs may overlap.
-    pub live: bool,
+    /// The live runs of its job; not looked at where runs may overlap.
+    pub crowd: Crowd,
     /// The schedule's pauses since the watermark, the earliest first; they may overlap.
     pub pauses: &'a [Pause],
-    /// Whether this is the last act of a revision: then slots of an open pause are decided, too.
+    /// Whether this is the last act of a revision: then slots of an open pause are decided, too, and those whose start
+    /// is moved and still to come.
     pub closing: bool,
 }
 
@@ -51,183 +60,93 @@ pub struct Decision {
     pub decided: Decided,
     /// Why, for people.
     pub reason: String,
-    /// Whether it fires although it was missed.
-    pub caught_up: bool,
+    /// When the last slot was to start.
+    pub due: DateTime<Utc>,
+    /// The run that it makes.
+    pub launch: Option<Launch>,
 }
 
 impl Decision {
-    fn one(slot: DateTime<Utc>, decided: Decided, reason: impl Into<String>) -> Self {
-        Self { from: slot, until: slot, slots: 1, decided, reason: reason.into(), caught_up: false }
+    fn one(schedule: &Schedule, slot: DateTime<Utc>, decided: Decided, reason: impl Into<String>) -> Self {
+        let due = schedule.start(slot);
+        Self { from: slot, until: slot, slots: 1, decided, reason: reason.into(), due, launch: None }
     }
 
-    fn of(slots: Slots, decided: Decided, reason: impl Into<String>) -> Self {
-        Self { until: slots.last, slots: slots.count, ..Self::one(slots.first, decided, reason) }
+    fn of(schedule: &Schedule, slots: Slots, decided: Decided, reason: impl Into<String>) -> Self {
+        let due = schedule.start(slots.last);
+        Self {
+            from: slots.first,
+            until: slots.last,
+            slots: slots.count,
+            decided,
+            reason: reason.into(),
+            due,
+            launch: None,
+        }
     }
 
-    /// How late its last slot is.
+    /// How late its last slot is; what is decided ahead of its start is not late.
     pub fn lateness(&self, now: DateTime<Utc>) -> TimeDelta {
-        now - self.until
+        (now - self.due).max(TimeDelta::zero())
+    }
+
+    /// Whether it makes a run although its slot was missed.
+    pub fn is_caught_up(&self) -> bool {
+        self.launch.as_ref().is_some_and(|launch| launch.caught_up)
     }
 }
 
-/// The smallest step between instants here: what is before an instant ends this much earlier.
-const TICK: TimeDelta = TimeDelta::nanoseconds(1);
-
-/// Decides every slot in `(watermark, now]`, oldest first, consecutive equal ones in one row. While a pause is open, none.
+/// Decides every slot that was to start by now, oldest first, consecutive equal ones in one row. While a pause is open,
+/// none.
 pub fn plan(facts: &Facts<'_>) -> Vec<Decision> {
-    let Facts { schedule, watermark, now, pauses, .. } = *facts;
-    if !facts.closing && pauses.iter().any(|pause| pause.made_at <= now && pause.ends_at.is_none_or(|end| end > now)) {
+    let Facts { schedule, now, pauses, .. } = *facts;
+    if !facts.closing && pauses.iter().any(|pause| pause.is_open(now)) {
         return Vec::new();
     }
-    let stretches = stretches(watermark, now, pauses);
-    // Of the stretches in between, the newest that has a slot stands for the ones before it.
-    let free = |stretch: &&Stretch<'_>| {
-        stretch.pause.is_none() && Slots::within(schedule, stretch.after, stretch.until).is_some()
-    };
-    let newest = stretches.iter().rfind(free).map(|stretch| stretch.after);
+    let until = if facts.closing { now } else { schedule.started_until(now) };
+    let stretches = stretches(schedule, facts.watermark, until, pauses);
+    let (plan, mut overlap) = (late::Plan::of(schedule, now, &stretches), overlap::Rule::of(facts));
     let mut decisions = Vec::new();
     for stretch in &stretches {
-        match stretch.pause {
-            Some(pause) => {
-                let reason = format!("paused by {}: {}", pause.author, pause.reason);
+        match &stretch.reach {
+            Reach::Shut { decided, reason } => {
                 let slots = Slots::within(schedule, stretch.after, stretch.until);
-                decisions.extend(slots.map(|slots| Decision::of(slots, Decided::SkippedPaused, reason)));
+                decisions.extend(slots.map(|slots| Decision::of(schedule, slots, *decided, reason.clone())));
             }
-            None if newest == Some(stretch.after) => decisions.extend(unpaused(facts, stretch)),
-            None => {
-                let slots = Slots::within(schedule, stretch.after, stretch.until);
-                let (decided, reason) = match schedule.catch_up {
-                    CatchUp::Skip => (Decided::MissedExpired, "not decided before a pause, and catch_up = \"skip\""),
-                    CatchUp::Latest => (Decided::Coalesced, "not decided before a pause; a newer slot stands for it"),
-                };
-                decisions.extend(slots.map(|slots| Decision::of(slots, decided, reason)));
+            Reach::Free => {
+                decisions.extend(plan.late(stretch));
+                let on_time = schedule.cron.between(schedule.zone, plan.on_time_from(stretch), stretch.until, MOST);
+                let cut = on_time.len() == MOST;
+                for slot in plan.caught_up(stretch) {
+                    add(&mut decisions, overlap.decide(slot, true));
+                }
+                for slot in on_time {
+                    add(&mut decisions, overlap.decide(slot, false));
+                }
+                if cut {
+                    break;
+                }
             }
         }
     }
+    overlap.settle(&mut decisions);
     decisions
 }
 
-/// A time between watermark and now: `(after, until]`, in a pause or not.
-#[derive(Debug, Clone, Copy)]
-struct Stretch<'a> {
-    after: DateTime<Utc>,
-    until: DateTime<Utc>,
-    pause: Option<&'a Pause>,
-}
-
-/// Cuts `(watermark, now]` at the pauses, all of which are over.
-fn stretches(watermark: DateTime<Utc>, now: DateTime<Utc>, pauses: &[Pause]) -> Vec<Stretch<'_>> {
-    let mut cut = Vec::new();
-    let mut at = watermark;
-    for pause in pauses {
-        let (from, until) = ((pause.made_at - TICK).max(at), pause.ends_at.map_or(now, |end| (end - TICK).min(now)));
-        if until <= from {
-            continue;
-        }
-        if from > at {
-            cut.push(Stretch { after: at, until: from, pause: None });
-        }
-        cut.push(Stretch { after: from, until, pause: Some(pause) });
-        at = until;
-    }
-    if now > at {
-        cut.push(Stretch { after: at, until: now, pause: None });
-    }
-    cut
-}
-
-/// Decides the slots of a time without a pause.
-fn unpaused(facts: &Facts<'_>, stretch: &Stretch<'_>) -> Vec<Decision> {
-    let Facts { schedule, now, .. } = *facts;
-    let facts = &Facts { watermark: stretch.after, ..*facts };
-    let on_time_from = stretch.after.max((now - GRACE - TICK).min(stretch.until));
-    let on_time = schedule.cron.between(schedule.zone, on_time_from, stretch.until, MOST);
-    let (mut decisions, caught_up) = catch_up(facts, on_time_from, on_time.first().copied());
-
-    let mut live = facts.live;
-    let candidates =
-        caught_up.into_iter().map(|slot| (slot, true)).chain(on_time.into_iter().map(|slot| (slot, false)));
-    for (slot, caught_up) in candidates {
-        let decision = match schedule.overlap {
-            Overlap::Skip if live => {
-                let reason = format!("a run of {} was still live, and overlap = \"skip\"", schedule.job);
-                Decision::one(slot, Decided::SkippedOverlap, reason)
-            }
-            Overlap::Skip | Overlap::AllowAll => {
-                live = true;
-                let reason =
-                    if caught_up { format!("caught up, {} late", words(now - slot)) } else { "on time".to_owned() };
-                Decision { caught_up, ..Decision::one(slot, Decided::Fired, reason) }
-            }
-        };
-        add(&mut decisions, decision);
-    }
-    decisions
-}
-
-/// What becomes of the slots in `(watermark, until]`, all of which are late: decisions, and the one that may still
-/// fire.
-fn catch_up(
-    facts: &Facts<'_>,
-    until: DateTime<Utc>,
-    on_time: Option<DateTime<Utc>>,
-) -> (Vec<Decision>, Option<DateTime<Utc>>) {
-    let Facts { schedule, watermark, now, .. } = *facts;
-    let mut decisions = Vec::new();
-    if schedule.catch_up == CatchUp::Skip {
-        let reason = format!("more than {} late, and catch_up = \"skip\"", words(GRACE));
-        let missed = Slots::within(schedule, watermark, until);
-        decisions.extend(missed.map(|slots| Decision::of(slots, Decided::MissedExpired, reason)));
-        return (decisions, None);
-    }
-    let mut from = watermark;
-    if let Some(window) = schedule.catch_up_window
-        && let Ok(age) = TimeDelta::from_std(window.0)
-        && let Some(oldest) = now.checked_sub_signed(age)
-    {
-        let edge = (oldest - TimeDelta::nanoseconds(1)).clamp(watermark, until.max(watermark));
-        let reason = format!("older than catch_up_window = \"{window}\"");
-        let expired = Slots::within(schedule, watermark, edge);
-        decisions.extend(expired.map(|slots| Decision::of(slots, Decided::MissedExpired, reason)));
-        from = edge;
-    }
-    let Some(missed) = Slots::within(schedule, from, until) else { return (decisions, None) };
-    if let Some(stand_in) = on_time {
-        let reason = format!("the slot of {stand_in:?} is on time and stands for it");
-        decisions.push(Decision::of(missed, Decided::Coalesced, reason));
-        return (decisions, None);
-    }
-    let older = Slots::within(schedule, from, missed.last - TimeDelta::nanoseconds(1));
-    let reason = format!("the slot of {:?} is newer and stands for it", missed.last);
-    decisions.extend(older.map(|slots| Decision::of(slots, Decided::Coalesced, reason)));
-    (decisions, Some(missed.last))
-}
-
-/// Appends a decision, or widens the last one when it says the same. What fires stands alone.
+/// Appends a decision, or widens the last one when it says the same. What makes a run stands alone.
 fn add(decisions: &mut Vec<Decision>, next: Decision) {
     match decisions.last_mut() {
-        Some(last) if last.decided == next.decided && last.reason == next.reason && next.decided != Decided::Fired => {
+        Some(last)
+            if last.decided == next.decided
+                && last.reason == next.reason
+                && last.launch.is_none()
+                && next.launch.is_none() =>
+        {
             last.until = next.until;
+            last.due = next.due;
             last.slots += next.slots;
         }
         _ => decisions.push(next),
-    }
-}
-
-/// Consecutive slots of a schedule, never listed: there may be millions.
-#[derive(Debug, Clone, Copy)]
-struct Slots {
-    first: DateTime<Utc>,
-    last: DateTime<Utc>,
-    count: u64,
-}
-
-impl Slots {
-    fn within(schedule: &Schedule, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<Self> {
-        let (cron, zone) = (&schedule.cron, schedule.zone);
-        let first = cron.next(zone, after).filter(|slot| *slot <= until)?;
-        let last = cron.latest(zone, first, until).unwrap_or(first);
-        Some(Self { first, last, count: 1 + cron.count(zone, first, until) })
     }
 }
 

@@ -90,6 +90,8 @@ pub async fn claim(database: impl PgExecutor<'_>, worker: Uuid, slots: usize) ->
 pub struct Promoted {
     /// How many runs are ready now that were not.
     pub ready: u64,
+    /// Whether runs wait behind others of their job, so that an ending may let one [advance](super::advance).
+    pub behind: bool,
     /// How long until the next one is due, by the database's clock.
     pub next_in: Option<Duration>,
 }
@@ -99,11 +101,12 @@ const PROMOTE: i64 = 1000;
 
 /// Makes ready what waited or backed off until now.
 pub async fn promote(database: impl PgExecutor<'_>) -> Result<Promoted, sqlx::Error> {
-    let (ready, next_in): (i64, Option<f64>) =
+    let (ready, behind, next_in): (i64, bool, Option<f64>) =
         sqlx::query_as(include_str!("../../sql/queue/promote.sql")).bind(PROMOTE).fetch_one(database).await?;
     let next_in = if ready >= PROMOTE { Some(0.0) } else { next_in };
     Ok(Promoted {
         ready: ready.unsigned_abs(),
+        behind,
         next_in: next_in.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
     })
 }

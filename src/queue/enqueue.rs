@@ -32,6 +32,8 @@ pub struct NewRun {
     pub chain: Option<Uuid>,
     /// Who asked: `schedule NAME`, a person, or `after JOB`.
     pub requested_by: String,
+    /// Whether it waits, also once it is due, until no other run of its job is live.
+    pub behind: bool,
 }
 
 impl NewRun {
@@ -46,6 +48,7 @@ impl NewRun {
             parent: None,
             chain: None,
             requested_by: requested_by.into(),
+            behind: false,
         }
     }
 }
@@ -87,6 +90,7 @@ pub async fn enqueue_all(connection: &mut PgConnection, runs: &[NewRun]) -> Resu
         .bind(each(runs, |run| run.parent))
         .bind(chains)
         .bind(each(runs, |run| run.requested_by.clone()))
+        .bind(each(runs, |run| run.behind))
         .execute(connection)
         .await
         .map_err(|error| match error.as_database_error().and_then(|database| database.constraint()) {
@@ -107,17 +111,6 @@ pub async fn enqueue_leased(pool: &PgPool, run: &NewRun, worker: Uuid) -> Result
         .await?;
     transaction.commit().await?;
     Ok(claimed)
-}
-
-/// Whether any run of the job is live: waiting, ready, running, backing off or held.
-pub async fn is_live(connection: &mut PgConnection, job: &str) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(include_str!("../../sql/queue/is_live.sql")).bind(job).fetch_one(connection).await
-}
-
-/// Locks the job until the caller's transaction ends, so that [`is_live`] and [`enqueue`] are one step.
-pub async fn lock_job(connection: &mut PgConnection, job: &str) -> Result<(), sqlx::Error> {
-    sqlx::query(include_str!("../../sql/queue/lock_job.sql")).bind(job).execute(connection).await?;
-    Ok(())
 }
 
 /// Tells every worker that there may be something to claim. A hint: workers also look by themselves, so a failure

@@ -53,6 +53,8 @@ pub struct Held {
     pub kind: String,
     /// Who asked to cancel it, if anybody did.
     pub cancel_by: Option<String>,
+    /// Whether the cancel leaves no time to stop in peace.
+    pub cancel_at_once: bool,
     /// Who asked to pause it, while it is paused.
     pub pause_by: Option<String>,
     /// Why they did.

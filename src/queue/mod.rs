@@ -5,6 +5,7 @@
 //! `sql/queue`. States and who changes them: [`state`](crate::state).
 
 mod claim;
+mod crowd;
 mod enqueue;
 mod lease;
 mod look;
@@ -14,7 +15,8 @@ mod rescue;
 mod settle;
 
 pub use claim::{Claimed, Promoted, claim, promote};
-pub use enqueue::{EnqueueError, NewRun, enqueue, enqueue_all, enqueue_leased, is_live, lock_job, nudge};
+pub use crowd::{Crowd, advance, cancel_others, crowds, lock_jobs, replace};
+pub use enqueue::{EnqueueError, NewRun, enqueue, enqueue_all, enqueue_leased, nudge};
 pub use lease::{Held, Neighbour, WorkerInfo, beat, bury, depart, held, neighbours, register, sweep};
 pub use look::{Depth, Filter, Run, depth, find, list, previous_report};
 pub use people::{Cancel, Pause, Resume, Retried, cancel, cancel_in, pause, resume, retry, tell_cancel};

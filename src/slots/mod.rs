@@ -12,6 +12,7 @@ mod fields;
 mod hash;
 mod lint;
 mod parse;
+mod spread;
 mod wall;
 
 use std::{fmt, str::FromStr};
@@ -23,6 +24,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub use dst::{Dst, Gap, Passes, Shift, WordError};
 pub use lint::Lint;
 pub use parse::CronError;
+pub use spread::Spread;
 
 use dst::Rule;
 use every::Every;

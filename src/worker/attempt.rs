@@ -37,8 +37,8 @@ impl Attempt {
 /// Why an attempt was told to stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Stopped {
-    /// A person asked.
-    Cancelled { by: String },
+    /// A person asked, or a newer run takes its place; without time to stop in peace, or with.
+    Cancelled { by: String, at_once: bool },
     /// A person asked for a pause: it goes on later where it is.
     Paused { by: String, why: String },
     /// It took longer than its job allows.

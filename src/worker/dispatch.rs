@@ -1,6 +1,9 @@
 //! When to claim, and how much: never more than there are free slots.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
@@ -16,7 +19,7 @@ use super::{
 };
 use crate::{
     metrics::START_DELAY,
-    queue::{Claimed, claim, promote},
+    queue::{Claimed, advance, claim, promote},
 };
 
 /// How many runs one claim takes at most.
@@ -121,10 +124,14 @@ async fn look(
     let (promoted, claimed) = wire
         .with(async |connection| {
             let promoted = if promoting { Some(promote(&mut *connection).await?) } else { None };
+            if promoted.is_some_and(|promoted| promoted.behind) {
+                advance(connection).await?;
+            }
             Ok((promoted, claim(&mut *connection, worker, slots).await?))
         })
         .await?;
     if let Some(promoted) = promoted {
+        shared.behind.store(promoted.behind, Ordering::Relaxed);
         *promote_at = now + promoted.next_in.map_or(shared.options.poll, |next| next.min(shared.options.poll));
     }
     Ok(claimed)

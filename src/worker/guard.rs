@@ -152,6 +152,7 @@ async fn watched(
     let grace = match attempt.stop.why() {
         // Its children must be dead before anybody else may start.
         Some(Stopped::LeaseLost) => shared.options.stop_grace.min(margin(run.lease) / 2),
+        Some(Stopped::Cancelled { at_once: true, .. }) => Duration::ZERO,
         _ => shared.options.stop_grace,
     };
     let ended = timeout(grace, &mut work).await.ok();
@@ -183,7 +184,7 @@ fn word(spec: &Spec, run: &Claimed, raw: Raw, stopped: Option<Stopped>, took: Du
             };
             after(said.unwrap_or_else(bug), run, spec.retry)
         }
-        Some(Stopped::Cancelled { by }) => {
+        Some(Stopped::Cancelled { by, .. }) => {
             let why = format!("cancelled by {by}{last}");
             Ending::Cancelled { by, why }
         }

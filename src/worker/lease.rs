@@ -125,7 +125,7 @@ async fn compare(shared: &Shared, asked: &[Key], held: &[Held], acks: &mpsc::Wea
     for held in held {
         let Some(attempt) = shared.active.get(&(held.run, held.token)) else { continue };
         if let Some(by) = &held.cancel_by {
-            attempt.stop.because(Stopped::Cancelled { by: by.clone() });
+            attempt.stop.because(Stopped::Cancelled { by: by.clone(), at_once: held.cancel_at_once });
         }
         // What cannot go on where it was is let finish; the pause holds for its next attempt.
         if let Some(by) = held.pause_by.as_ref().filter(|_| (shared.kinds)(&held.kind).is_some_and(|kind| kind.resumes))

@@ -24,7 +24,10 @@ mod rescue;
 mod settle;
 mod wire;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use sqlx::PgPool;
 use tokio::{
@@ -126,6 +129,8 @@ struct Shared {
     contact: watch::Receiver<Option<Contact>>,
     /// Held while a claim is on its way, so that what the database says we hold can be told from what we lost sight of.
     claiming: Mutex<()>,
+    /// Whether runs wait behind others of their job, so that an ending may let one go on.
+    behind: AtomicBool,
     /// There may be something to claim.
     wake: Notify,
     /// Somebody asked for a cancel or a pause, or a short lease was taken: beat now.
@@ -145,6 +150,7 @@ impl Shared {
             active: Active::default(),
             contact,
             claiming: Mutex::new(()),
+            behind: AtomicBool::new(false),
             wake: Notify::new(),
             poke: Notify::new(),
         };

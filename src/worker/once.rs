@@ -88,7 +88,7 @@ pub async fn once(
     let joined = tokio::select! {
         joined = &mut work => joined,
         () = stop.cancelled() => {
-            attempt.stop.because(Stopped::Cancelled { by });
+            attempt.stop.because(Stopped::Cancelled { by, at_once: false });
             work.await
         }
     };

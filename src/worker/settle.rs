@@ -1,6 +1,9 @@
 //! Writes down how attempts ended, and tells of it, in one transaction; again and again until Postgres has it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use sqlx::Connection;
 use tokio::{sync::mpsc, time::sleep};
@@ -138,7 +141,7 @@ async fn after(shared: &Shared, batch: &[Ack], rows: &[SettledRow]) {
         }
         shared.active.leave(ack.attempt.key());
     }
-    if ready {
+    if ready || shared.behind.load(Ordering::Relaxed) {
         shared.wake.notify_one();
         queue::nudge(&shared.pool).await;
     }

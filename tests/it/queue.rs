@@ -84,7 +84,7 @@ async fn a_run_waits_until_it_is_due() {
     let next = promoted.next_in.expect("one is waiting");
     assert!(promoted.ready == 0 && next <= Duration::from_millis(400), "{promoted:?}");
     tokio::time::sleep(next + Duration::from_millis(5)).await;
-    assert_eq!(queue::promote(pool).await.unwrap(), queue::Promoted { ready: 1, next_in: None });
+    assert_eq!(queue::promote(pool).await.unwrap(), queue::Promoted { ready: 1, behind: false, next_in: None });
     let claimed = claim_one(pool, me).await;
     assert_eq!((claimed.id, claimed.attempt, claimed.spec["job"].as_str()), (run, 1, Some("later")));
 }
@@ -118,8 +118,8 @@ async fn a_slot_is_enqueued_once() {
     queue::enqueue(&mut connection, &slot).await.unwrap();
     let twice = queue::enqueue(&mut connection, &slot).await;
     assert!(matches!(twice, Err(EnqueueError::Twice(_))), "{twice:?}");
-    assert!(queue::is_live(&mut connection, "backup").await.unwrap());
-    assert!(!queue::is_live(&mut connection, "restore").await.unwrap());
+    let crowds = queue::crowds(&mut connection, &["backup", "restore"], 10).await.unwrap();
+    assert_eq!((crowds["backup"].live, crowds["restore"].live), (1, 0));
 }
 
 #[tokio::test]

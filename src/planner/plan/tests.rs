@@ -1,7 +1,11 @@
 //! Claims about plans: which decision each slot gets.
 
 use super::*;
-use crate::{slots::Cron, span::Span};
+use crate::{
+    catalog::{CatchUp, Overlap, Policy, TICK},
+    slots::Cron,
+    span::Span,
+};
 
 fn schedule(cron: &str) -> Schedule {
     Schedule {
@@ -10,14 +14,18 @@ fn schedule(cron: &str) -> Schedule {
         cron: Cron::parse(cron).expect(cron),
         cron_text: cron.into(),
         zone: chrono_tz::UTC,
-        catch_up: CatchUp::Latest,
-        catch_up_window: None,
-        overlap: Overlap::AllowAll,
+        policy: Policy { overlap: Overlap::AllowAll, ..Policy::default() },
+        windows: vec![],
         enabled: true,
         params: Default::default(),
         then: vec![],
         file: "schedules/s.toml".into(),
     }
+}
+
+fn with(mut schedule: Schedule, change: impl FnOnce(&mut Policy)) -> Schedule {
+    change(&mut schedule.policy);
+    schedule
 }
 
 fn at(time: &str) -> DateTime<Utc> {
@@ -30,13 +38,24 @@ fn planned(schedule: &Schedule, watermark: &str, now: &str, live: bool) -> Vec<S
 }
 
 fn planned_with(schedule: &Schedule, watermark: &str, now: &str, live: bool, pauses: &[Pause]) -> Vec<String> {
-    let facts = Facts { schedule, watermark: at(watermark), now: at(now), live, pauses, closing: false };
-    let decisions = plan(&facts);
+    let facts = Facts { pauses, crowd: crowd(live), ..facts(schedule, at(watermark), at(now)) };
+    shown(&plan(&facts))
+}
+
+fn facts<'a>(schedule: &'a Schedule, watermark: DateTime<Utc>, now: DateTime<Utc>) -> Facts<'a> {
+    Facts { schedule, watermark, now, crowd: Crowd::default(), pauses: &[], closing: false }
+}
+
+fn crowd(live: bool) -> Crowd {
+    Crowd { live: u64::from(live), behind: 0 }
+}
+
+fn shown(decisions: &[Decision]) -> Vec<String> {
     let clock = |at: DateTime<Utc>| at.format("%H:%M:%S").to_string();
     decisions
         .iter()
         .map(|d| {
-            let late = if d.caught_up { " caught up" } else { "" };
+            let late = if d.is_caught_up() { " caught up" } else { "" };
             match d.slots {
                 1 => format!("{}{late} {}", d.decided.word(), clock(d.from)),
                 n => format!("{}{late} {}-{} x{n}", d.decided.word(), clock(d.from), clock(d.until)),
@@ -67,7 +86,7 @@ fn of_missed_slots_the_latest_is_caught_up() {
 
 #[test]
 fn catch_up_skip_lets_missed_slots_go() {
-    let hourly = Schedule { catch_up: CatchUp::Skip, ..schedule("0 * * * *") };
+    let hourly = with(schedule("0 * * * *"), |policy| policy.catch_up = CatchUp::Skip);
     assert_eq!(planned(&hourly, "01:00:00", "05:30:00", false), ["missed_expired 02:00:00-05:00:00 x4"]);
     let expected = ["missed_expired 02:00:00-04:00:00 x3", "fired 05:00:00"];
     assert_eq!(planned(&hourly, "01:00:00", "05:00:10", false), expected);
@@ -76,23 +95,23 @@ fn catch_up_skip_lets_missed_slots_go() {
 #[test]
 fn slots_outside_the_window_are_gone_and_the_rest_is_caught_up() {
     let window = |text: &str| text.parse::<Span>().ok();
-    let hourly = Schedule { catch_up_window: window("2h"), ..schedule("0 * * * *") };
+    let hourly = with(schedule("0 * * * *"), |policy| policy.catch_up_window = window("2h"));
     let expected = ["missed_expired 02:00:00-03:00:00 x2", "coalesced 04:00:00", "fired caught up 05:00:00"];
     assert_eq!(planned(&hourly, "01:00:00", "05:30:00", false), expected);
-    let hourly = Schedule { catch_up_window: window("10m"), ..hourly };
+    let hourly = with(hourly, |policy| policy.catch_up_window = window("10m"));
     assert_eq!(planned(&hourly, "01:00:00", "05:30:00", false), ["missed_expired 02:00:00-05:00:00 x4"]);
     // A window that is shorter than the grace takes nothing from it.
-    let hourly = Schedule { catch_up_window: window("1s"), ..hourly };
+    let hourly = with(hourly, |policy| policy.catch_up_window = window("1s"));
     assert_eq!(planned(&hourly, "04:30:00", "05:00:30", false), ["fired 05:00:00"]);
 }
 
 #[test]
 fn overlap_skip_fires_nothing_while_a_run_is_live() {
-    let second = Schedule { overlap: Overlap::Skip, ..schedule("* * * * * *") };
+    let second = with(schedule("* * * * * *"), |policy| policy.overlap = Overlap::Skip);
     assert_eq!(planned(&second, "01:00:00", "01:00:03", true), ["skipped_overlap 01:00:01-01:00:03 x3"]);
     let expected = ["fired 01:00:01", "skipped_overlap 01:00:02-01:00:03 x2"];
     assert_eq!(planned(&second, "01:00:00", "01:00:03", false), expected);
-    let hourly = Schedule { overlap: Overlap::Skip, ..schedule("0 * * * *") };
+    let hourly = with(schedule("0 * * * *"), |policy| policy.overlap = Overlap::Skip);
     assert_eq!(planned(&hourly, "01:00:00", "02:30:00", true), ["skipped_overlap 02:00:00"]);
 }
 
@@ -110,8 +129,7 @@ fn a_time_that_comes_twice_is_decided_as_the_schedule_states() {
         let cron = Cron::parse("30 2 * * *").expect("an expression").with_dst(Dst { gap: None, overlap });
         let berlin = Schedule { cron, zone: chrono_tz::Europe::Berlin, ..schedule("30 2 * * *") };
         let (watermark, now) = (utc("00:00:00"), utc("01:30:10"));
-        let facts = Facts { schedule: &berlin, watermark, now, live: false, pauses: &[], closing: false };
-        let decisions = plan(&facts);
+        let decisions = plan(&facts(&berlin, watermark, now));
         decisions.iter().map(|d| (d.decided, d.from, d.slots)).collect::<Vec<_>>()
     };
     let (first, second) = (utc("00:30:00"), utc("01:30:00"));
@@ -122,10 +140,9 @@ fn a_time_that_comes_twice_is_decided_as_the_schedule_states() {
 
 #[test]
 fn a_year_of_seconds_is_one_row_and_takes_no_time() {
-    let second = Schedule { overlap: Overlap::Skip, ..schedule("* * * * * *") };
+    let second = with(schedule("* * * * * *"), |policy| policy.overlap = Overlap::Skip);
     let watermark = at("00:00:00") - TimeDelta::days(365);
-    let facts = Facts { schedule: &second, watermark, now: at("00:00:00"), live: false, pauses: &[], closing: false };
-    let decisions = plan(&facts);
+    let decisions = plan(&facts(&second, watermark, at("00:00:00")));
     let rows: Vec<_> = decisions.iter().map(|d| (d.decided, d.slots)).collect();
     let expected = [(Decided::Coalesced, 365 * 86_400 - 61), (Decided::Fired, 1), (Decided::SkippedOverlap, 60)];
     assert_eq!(rows, expected);
@@ -133,22 +150,139 @@ fn a_year_of_seconds_is_one_row_and_takes_no_time() {
 
 #[test]
 fn decisions_cover_every_slot_once_and_in_order() {
-    for cron in ["*/20 * * * * *", "* * * * *", "7 3-9/2 * * *", "0 0 * * *"] {
-        for (overlap, catch_up) in [(Overlap::Skip, CatchUp::Latest), (Overlap::AllowAll, CatchUp::Skip)] {
-            for live in [true, false] {
-                let schedule = Schedule { overlap, catch_up, ..schedule(cron) };
+    use CatchUp::{All, Latest, Skip};
+    let overlaps = [
+        Overlap::Skip,
+        Overlap::BufferOne,
+        Overlap::BufferLatest,
+        Overlap::BufferAll,
+        Overlap::CancelOther,
+        Overlap::TerminateOther,
+        Overlap::AllowAll,
+    ];
+    let crowds = [(0, 0), (1, 0), (1, 2), (0, 1)].map(|(live, behind)| Crowd { live, behind });
+    let span = |text: &str| text.parse::<Span>().expect(text);
+    let pauses = [pause("02:00:00", Some("03:30:30")), pause("03:00:00", Some("04:00:00"))];
+    for cron in ["*/20 * * * * *", "* * * * *", "7 3-9/2 * * *", "0 0 * * *", "@every 50m"] {
+        for (overlap, catch_up) in overlaps.iter().flat_map(|overlap| [Skip, Latest, All].map(|rule| (*overlap, rule)))
+        {
+            for (crowd, moved) in crowds.iter().flat_map(|crowd| ["0s", "37s", "2h"].map(|moved| (*crowd, moved))) {
+                let schedule = with(schedule(cron), |policy| {
+                    policy.overlap = overlap;
+                    policy.catch_up = catch_up;
+                    policy.catch_up_max = 7;
+                    policy.catch_up_window = (catch_up == All).then(|| span("90m"));
+                    policy.grace = span("5m");
+                    (policy.splay, policy.jitter) = (span(moved), span(moved));
+                });
                 let (watermark, now) = (at("01:00:20"), at("09:07:40"));
-                let pauses = [pause("02:00:00", Some("03:30:30")), pause("03:00:00", Some("04:00:00"))];
-                let facts = Facts { schedule: &schedule, watermark, now, live, pauses: &pauses, closing: false };
+                let facts = Facts { crowd, pauses: &pauses, ..facts(&schedule, watermark, now) };
                 let decisions = plan(&facts);
+                let case = format!("{cron} {overlap:?} {catch_up:?} {crowd:?} {moved}: {decisions:?}");
                 let due = schedule.cron.between(schedule.zone, watermark, now, usize::MAX);
-                assert_eq!(decisions.iter().map(|d| d.slots).sum::<u64>(), due.len() as u64, "{cron}");
-                assert_eq!(decisions.first().map(|d| d.from), due.first().copied(), "{cron}");
-                assert_eq!(decisions.last().map(|d| d.until), due.last().copied(), "{cron}");
-                assert!(decisions.windows(2).all(|pair| pair[0].until < pair[1].from), "{cron} {decisions:?}");
+                let due: Vec<_> = due.into_iter().filter(|slot| schedule.start(*slot) <= now).collect();
+                assert_eq!(decisions.iter().map(|d| d.slots).sum::<u64>(), due.len() as u64, "{case}");
+                assert_eq!(decisions.first().map(|d| d.from), due.first().copied(), "{case}");
+                assert_eq!(decisions.last().map(|d| d.until), due.last().copied(), "{case}");
+                assert!(decisions.windows(2).all(|pair| pair[0].until < pair[1].from), "{case}");
+                let makes = |d: &Decision| matches!(d.decided, Decided::Fired | Decided::Deferred);
+                assert!(decisions.iter().all(|d| d.launch.is_some() == makes(d)), "{case}");
+                assert!(decisions.iter().all(|d| d.launch.is_none() || d.slots == 1), "{case}");
+                let fired = decisions.iter().filter(|d| d.decided == Decided::Fired).count() as u64;
+                let may = if crowd.live + crowd.behind > 0 { 0 } else { 1 };
+                assert!(overlap == Overlap::AllowAll || fired <= may, "{case}");
             }
         }
     }
+}
+
+#[test]
+fn catch_up_all_fires_each_slot_up_to_its_cap_and_tells_of_the_rest() {
+    let hourly = with(schedule("0 * * * *"), |policy| policy.catch_up = CatchUp::All);
+    let expected = ["fired caught up 02:00:00", "fired caught up 03:00:00", "fired 04:00:00"];
+    assert_eq!(planned(&hourly, "01:00:00", "04:00:30", false), expected);
+    let two = with(hourly.clone(), |policy| policy.catch_up_max = 2);
+    let expected = ["missed_expired 02:00:00-03:00:00 x2", "fired caught up 04:00:00", "fired caught up 05:00:00"];
+    assert_eq!(planned(&two, "01:00:00", "05:30:00", false), expected);
+    let recent = with(two, |policy| policy.catch_up_window = "40m".parse::<Span>().ok());
+    let expected = ["missed_expired 02:00:00-04:00:00 x3", "fired caught up 05:00:00"];
+    assert_eq!(planned(&recent, "01:00:00", "05:30:00", false), expected);
+    // Those before and after a pause count together.
+    let over = [pause("03:30:00", Some("04:30:00"))];
+    let expected =
+        ["fired caught up 02:00:00", "fired caught up 03:00:00", "skipped_paused 04:00:00", "fired caught up 05:00:00"];
+    assert_eq!(planned_with(&hourly, "01:00:00", "05:30:00", false, &over), expected);
+    // With overlap, each waits for the one before.
+    let queue = with(hourly, |policy| policy.overlap = Overlap::BufferAll);
+    let expected = ["fired caught up 02:00:00", "deferred caught up 03:00:00", "deferred 04:00:00"];
+    assert_eq!(planned(&queue, "01:00:00", "04:00:30", false), expected);
+}
+
+#[test]
+fn a_schedule_says_how_late_is_late() {
+    let hourly = with(schedule("0 * * * *"), |policy| {
+        policy.grace = "10m".parse().expect("a length");
+        policy.catch_up = CatchUp::Skip;
+    });
+    assert_eq!(planned(&hourly, "01:00:00", "02:10:00", false), ["fired 02:00:00"]);
+    assert_eq!(planned(&hourly, "01:00:00", "02:10:01", false), ["missed_expired 02:00:00"]);
+}
+
+#[test]
+fn what_overlaps_waits_or_takes_the_others_place_as_the_schedule_says() {
+    let launched = |overlap, live, behind| {
+        let hourly = with(schedule("0 * * * *"), |policy| policy.overlap = overlap);
+        let crowd = Crowd { live, behind };
+        let decisions = plan(&Facts { crowd, ..facts(&hourly, at("01:00:00"), at("02:00:05")) });
+        let last = decisions.last().expect("a decision");
+        (last.decided, last.launch.map(|launch| (launch.behind, launch.instead)))
+    };
+    use Instead::{Everybody, Nobody, Waiting};
+    for overlap in [Overlap::BufferOne, Overlap::BufferLatest, Overlap::BufferAll, Overlap::CancelOther] {
+        assert_eq!(launched(overlap, 0, 0), (Decided::Fired, Some((false, Nobody))), "{overlap:?}");
+    }
+    assert_eq!(launched(Overlap::BufferOne, 1, 0), (Decided::Deferred, Some((true, Nobody))));
+    assert_eq!(launched(Overlap::BufferOne, 1, 1), (Decided::SkippedOverlap, None));
+    assert_eq!(launched(Overlap::BufferLatest, 1, 1), (Decided::Deferred, Some((true, Waiting))));
+    assert_eq!(launched(Overlap::BufferAll, 1, 999), (Decided::Deferred, Some((true, Nobody))));
+    assert_eq!(launched(Overlap::BufferAll, 1, 1000), (Decided::SkippedOverlap, None));
+    let gently = (Decided::Deferred, Some((true, Everybody { at_once: false })));
+    assert_eq!(launched(Overlap::CancelOther, 1, 0), gently);
+    let at_once = (Decided::Deferred, Some((true, Everybody { at_once: true })));
+    assert_eq!(launched(Overlap::TerminateOther, 1, 0), at_once);
+    assert_eq!(launched(Overlap::AllowAll, 9, 9), (Decided::Fired, Some((false, Nobody))));
+}
+
+#[test]
+fn of_slots_that_take_each_others_place_the_newest_stays() {
+    let second = |overlap| with(schedule("* * * * * *"), |policy| policy.overlap = overlap);
+    let expected = ["coalesced 01:00:01-01:00:02 x2", "fired 01:00:03"];
+    assert_eq!(planned(&second(Overlap::CancelOther), "01:00:00", "01:00:03", false), expected);
+    let expected = ["coalesced 01:00:01-01:00:02 x2", "deferred 01:00:03"];
+    assert_eq!(planned(&second(Overlap::BufferLatest), "01:00:00", "01:00:03", true), expected);
+    let expected = ["fired 01:00:01", "coalesced 01:00:02", "deferred 01:00:03"];
+    assert_eq!(planned(&second(Overlap::BufferLatest), "01:00:00", "01:00:03", false), expected);
+    let expected = ["fired 01:00:01", "deferred 01:00:02", "skipped_overlap 01:00:03"];
+    assert_eq!(planned(&second(Overlap::BufferOne), "01:00:00", "01:00:03", false), expected);
+}
+
+#[test]
+fn a_slot_whose_start_is_moved_is_decided_then_and_is_late_from_then() {
+    let hourly = with(schedule("0 * * * *"), |policy| {
+        policy.splay = "30m".parse().expect("a length");
+        policy.catch_up = CatchUp::Skip;
+    });
+    let start = hourly.start(at("02:00:00"));
+    assert!(start > at("02:00:00") && start < at("02:30:00"), "{start}");
+    let decided = |now| shown(&plan(&facts(&hourly, at("01:30:00"), now)));
+    assert_eq!(decided(start - TICK), [""; 0]);
+    assert_eq!(decided(start), ["fired 02:00:00"]);
+    assert_eq!(decided(start + TimeDelta::seconds(60)), ["fired 02:00:00"]);
+    assert_eq!(decided(start + TimeDelta::seconds(61)), ["missed_expired 02:00:00"]);
+    // The last act of a revision decides it ahead; its run waits for the start.
+    let decisions = plan(&Facts { closing: true, ..facts(&hourly, at("01:30:00"), at("02:00:01")) });
+    assert_eq!(decisions[0].launch.and_then(|launch| launch.due_at), Some(start));
+    assert_eq!(decisions[0].lateness(at("02:00:01")), TimeDelta::zero());
 }
 
 fn pause(from: &str, until: Option<&str>) -> Pause {
@@ -173,14 +307,7 @@ fn nothing_is_decided_in_a_pause_and_its_slots_are_skipped_afterwards() {
     let expected = ["skipped_paused 03:00:00-05:00:00 x3", "fired 06:00:00"];
     assert_eq!(planned_with(&hourly, "02:00:00", "06:00:00", false, &over), expected);
     // Before its revision ends, what is due by now is decided.
-    let facts = Facts {
-        schedule: &hourly,
-        watermark: at("02:00:00"),
-        now: at("05:00:10"),
-        live: false,
-        pauses: &open,
-        closing: true,
-    };
+    let facts = Facts { pauses: &open, closing: true, ..facts(&hourly, at("02:00:00"), at("05:00:10")) };
     let closed: Vec<_> = plan(&facts).iter().map(|d| (d.decided, d.slots)).collect();
     assert_eq!(closed, [(Decided::SkippedPaused, 3)]);
     // A slot at the first instant is in it; one at its end is not.
@@ -197,7 +324,7 @@ fn what_a_pause_kept_from_being_decided_is_as_late_as_after_an_outage() {
     assert_eq!(planned_with(&hourly, "01:00:00", "05:30:00", false, &over), expected);
     let expected = ["coalesced 02:00:00", "fired caught up 03:00:00", "skipped_paused 04:00:00"];
     assert_eq!(planned_with(&hourly, "01:00:00", "04:45:00", false, &over), expected);
-    let never = Schedule { catch_up: CatchUp::Skip, ..hourly };
+    let never = with(hourly, |policy| policy.catch_up = CatchUp::Skip);
     let expected = ["missed_expired 02:00:00-03:00:00 x2", "skipped_paused 04:00:00", "fired 05:00:00"];
     assert_eq!(planned_with(&never, "01:00:00", "05:00:20", false, &over), expected);
 }

@@ -1,0 +1,15 @@
+-- Replace what schedule $1 has waiting behind others: it moves to the history as skipped, because of $2.
+with gone as (
+    delete from sexton.run
+    where schedule = $1
+      and nominal_at is not null
+      and parent is null
+      and behind
+    returning *
+)
+insert into sexton.history (
+    id, job, kind, state, due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at, caught_up,
+    parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, finished_at, attempts, why)
+select id, job, kind, 'skipped', due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at, caught_up,
+       parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, clock_timestamp(), attempts, $2
+from gone

@@ -1,0 +1,88 @@
+//! The live runs of a job, looked at before another one is made.
+//!
+//! A run may wait *behind* the others of its job: it is ready once it is due and no other is live.
+
+use std::collections::HashMap;
+
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
+
+use super::{Cancel, cancel_in};
+
+/// The live runs of a job: waiting, ready, running, backing off or held, whoever asked for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Crowd {
+    /// How many wait for no other; 1 where it only matters that there are some.
+    pub live: u64,
+    /// How many wait behind others.
+    pub behind: u64,
+}
+
+/// Locks jobs until the caller's transaction ends, so that [`crowds`] and enqueueing are one step.
+///
+/// # Errors
+/// The database's; so below.
+pub async fn lock_jobs(connection: &mut PgConnection, jobs: &[&str]) -> Result<(), sqlx::Error> {
+    sqlx::query(include_str!("../../sql/queue/lock_jobs.sql")).bind(jobs).execute(connection).await?;
+    Ok(())
+}
+
+/// The live runs of each job; those behind others are counted up to `most`.
+pub async fn crowds(
+    connection: &mut PgConnection,
+    jobs: &[&str],
+    most: u64,
+) -> Result<HashMap<String, Crowd>, sqlx::Error> {
+    let rows: Vec<(String, bool, i64)> = sqlx::query_as(include_str!("../../sql/queue/crowd.sql"))
+        .bind(jobs)
+        .bind(i64::try_from(most).unwrap_or(i64::MAX))
+        .fetch_all(connection)
+        .await?;
+    let crowd = |(job, live, behind): (String, bool, i64)| {
+        (job, Crowd { live: u64::from(live), behind: behind.unsigned_abs() })
+    };
+    Ok(rows.into_iter().map(crowd).collect())
+}
+
+/// Makes ready what waited behind others that are over now; gives how many.
+pub async fn advance(connection: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    let jobs: Vec<String> =
+        sqlx::query_scalar(include_str!("../../sql/queue/try_lock_jobs.sql")).fetch_all(&mut *transaction).await?;
+    if jobs.is_empty() {
+        transaction.rollback().await?;
+        return Ok(0);
+    }
+    // A statement of its own: it sees all that was committed before the locks were ours.
+    let advanced =
+        sqlx::query(include_str!("../../sql/queue/advance.sql")).bind(jobs).execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(advanced.rows_affected())
+}
+
+/// Moves what a schedule has waiting behind others to the history; a newer slot takes its place.
+pub async fn replace(connection: &mut PgConnection, schedule: &str, why: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(include_str!("../../sql/queue/replace.sql")).bind(schedule).bind(why).execute(connection).await?;
+    Ok(())
+}
+
+/// Cancels every live run of a job, in the caller's transaction: what runs is asked to end, or, `at_once`, is
+/// stopped without time to end in peace. Gives whether workers must be [told](super::tell_cancel).
+pub async fn cancel_others(
+    connection: &mut PgConnection,
+    job: &str,
+    by: &str,
+    why: &str,
+    at_once: bool,
+) -> Result<bool, sqlx::Error> {
+    let live: Vec<Uuid> =
+        sqlx::query_scalar(include_str!("../../sql/queue/live.sql")).bind(job).fetch_all(&mut *connection).await?;
+    let mut asked = false;
+    for run in &live {
+        asked |= cancel_in(connection, *run, by, why).await? == Cancel::Asked;
+    }
+    if at_once && asked {
+        sqlx::query(include_str!("../../sql/queue/hurry.sql")).bind(&live).execute(connection).await?;
+    }
+    Ok(asked)
+}
