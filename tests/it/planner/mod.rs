@@ -1,5 +1,7 @@
 //! Claims about slots and revisions: one decision for each slot, whatever happens to planners, files and the wire.
 
+mod overlap;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
