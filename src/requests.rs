@@ -3,6 +3,11 @@
 //!
 //! A request reads the *active* revision, as the daemons do: an edited file counts once it is applied.
 
+pub mod backfill;
+pub mod preview;
+pub mod why;
+pub mod words;
+
 use std::collections::BTreeMap;
 
 use chrono::Utc;
@@ -11,7 +16,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
-    catalog::{Catalog, Files, ParamProblem},
+    catalog::{Catalog, Files, ParamProblem, Schedule},
     kinds, ledger,
     outbox::{self, Fact, What},
     queue::{self, Cancel, Pause},
@@ -37,6 +42,17 @@ pub enum RequestError {
         /// The nearest name.
         near: Option<String>,
     },
+    /// No such schedule.
+    #[error("there is no schedule `{name}`{}", .near.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+    UnknownSchedule {
+        /// What was asked for.
+        name: String,
+        /// The nearest name.
+        near: Option<String>,
+    },
+    /// What was asked for makes no sense; it says what to write.
+    #[error("{0}")]
+    Asked(String),
     /// Parameters that the job does not take.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Params(Vec<ParamProblem>),
@@ -67,6 +83,14 @@ pub async fn active(pool: &PgPool) -> Result<Catalog, RequestError> {
         let first =
             parsed.problems.iter().find(|problem| problem.is_error()).map(ToString::to_string).unwrap_or_default();
         RequestError::Unreadable(revision.id, first)
+    })
+}
+
+/// A schedule of these files, by its name.
+fn known_schedule<'c>(catalog: &'c Catalog, name: &str) -> Result<&'c Schedule, RequestError> {
+    catalog.schedule(name).ok_or_else(|| RequestError::UnknownSchedule {
+        name: name.to_owned(),
+        near: words::near(name, catalog.schedules.iter().map(|schedule| schedule.name.as_str())),
     })
 }
 

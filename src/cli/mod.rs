@@ -2,6 +2,7 @@
 //!
 //! What needs the whole daemon (`run`, `once`, `demo`) is only parsed here and done by `daemon`.
 
+mod backfill;
 mod backups;
 pub mod check;
 mod data;
@@ -15,6 +16,7 @@ mod pause;
 mod reach;
 mod runs;
 mod trigger;
+mod why;
 
 use std::{io::Write, path::PathBuf};
 
@@ -50,6 +52,8 @@ pub enum Command {
     Check(check::Args),
     /// Show when schedules fire next
     Next(next::Args),
+    /// Say why a slot did or did not run
+    Why(why::Args),
     /// Show what a job would do to a target's rows, before it does
     Explain(OnceArgs),
     /// Look whether jobs could do their work: tools, vaults, databases, room
@@ -60,6 +64,8 @@ pub enum Command {
     Once(OnceArgs),
     /// Stop a schedule, or every schedule, from firing; says who and why
     Pause(pause::PauseArgs),
+    /// Run slots of the past: shows which, and with --yes queues them at a pace
+    Backfill(backfill::Args),
     /// Let a schedule, or every schedule, fire again
     Resume(pause::ResumeArgs),
     /// See whose queue this is, or say it
@@ -143,9 +149,11 @@ pub async fn ask(cli: &Cli, out: &mut dyn Write) -> Result<u8, AskError> {
             let args = next::Args { config: cli.config.clone(), json: cli.json, ..args.clone() };
             Ok(next::run(&args, out)?)
         }
+        Command::Why(args) => why::run(cli, args, out).await,
         Command::Explain(args) => explain::run(cli, args, out).await,
         Command::Trigger(args) => trigger::run(cli, args, out).await,
         Command::Pause(args) => pause::pause(cli, args, out).await,
+        Command::Backfill(args) => backfill::run(cli, args, out).await,
         Command::Resume(args) => pause::resume(cli, args, out).await,
         Command::Instance(args) => instance::run(cli, args, out).await,
         Command::Runs(command) => runs::run(cli, command, out).await,

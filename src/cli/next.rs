@@ -1,18 +1,21 @@
 //! `sexton next`: when schedules fire, as the planner will decide it.
 
 mod show;
+mod week;
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::PathBuf,
 };
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use serde_json::json;
 
 use super::check;
 use crate::{
     catalog::Schedule,
+    requests::preview::heat,
     slots::{Cron, CronError, Dst, Gap, Passes},
 };
 use show::Due;
@@ -29,11 +32,14 @@ pub struct Args {
     /// Instants strictly after this one, as RFC 3339 [default: now]
     #[arg(long, value_name = "INSTANT")]
     pub from: Option<DateTime<Utc>>,
+    /// Draw the collisions of the coming week: how many slots start in each hour, and which start together
+    #[arg(long, conflicts_with_all = ["cron", "schedule", "count"])]
+    pub week: bool,
     /// A cron expression instead of the files
     #[arg(long, value_name = "EXPR", conflicts_with = "schedule")]
     pub cron: Option<String>,
-    /// The expression's time zone
-    #[arg(long, value_name = "ZONE", default_value = "UTC", requires = "cron", value_parser = zone)]
+    /// The expression's time zone; of a week, the clock that it is drawn on
+    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
     pub zone: Tz,
     /// Times that its clocks jump over: after, skip [default: Vixie's rule]
     #[arg(long, value_name = "WHAT", requires = "cron")]
@@ -102,6 +108,16 @@ pub fn run(args: &Args, out: &mut dyn Write) -> io::Result<u8> {
         writeln!(out, "{}", looked.summary())?;
         return Ok(1);
     };
+    if args.week {
+        let heat = heat::heat(catalog, args.zone, from);
+        if args.json {
+            writeln!(out, "{:#}", json!(heat))?;
+        } else {
+            let ink = if io::stdout().is_terminal() { week::Ink::Shades } else { week::Ink::Numbers };
+            write!(out, "{}", week::drawn(&heat, ink))?;
+        }
+        return Ok(0);
+    }
     let mut due: Vec<Due<'_>> = Vec::new();
     match &args.schedule {
         Some(name) => match catalog.schedule(name) {

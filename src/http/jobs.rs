@@ -52,7 +52,8 @@ impl From<RequestError> for Problem {
     fn from(error: RequestError) -> Self {
         let detail = error.to_string();
         match error {
-            RequestError::UnknownJob { .. } => Self::not_found(detail),
+            RequestError::UnknownJob { .. } | RequestError::UnknownSchedule { .. } => Self::not_found(detail),
+            RequestError::Asked(_) => Self::bad_request(detail),
             RequestError::Params(problems) => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "parameters-refused",

@@ -3,10 +3,12 @@
 //! Everything under `/api/v1` wants the bearer token; `/healthz`, `/readyz` and `/metrics` do not.
 
 mod auth;
+mod backfill;
 mod jobs;
 mod pauses;
 mod problem;
 mod runs;
+mod schedules;
 mod watch;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -58,6 +60,8 @@ pub fn router(surface: Surface) -> Router {
         .route("/resume", post(pauses::resume_all))
         .route("/schedules/{name}/pause", post(pauses::pause_one))
         .route("/schedules/{name}/resume", post(pauses::resume_one))
+        .route("/schedules/{name}/why", get(schedules::why))
+        .route("/schedules/{name}/backfill", post(backfill::post))
         .route("/runs", get(runs::list))
         .route("/runs/{id}", get(runs::show))
         .route("/runs/{id}/cancel", post(runs::cancel))

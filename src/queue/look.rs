@@ -176,3 +176,23 @@ pub async fn depth(pool: &PgPool) -> Result<Vec<Depth>, sqlx::Error> {
 pub async fn previous_report(pool: &PgPool, job: &str) -> Result<Option<Value>, sqlx::Error> {
     sqlx::query_scalar(include_str!("../../sql/queue/previous_report.sql")).bind(job).fetch_optional(pool).await
 }
+
+/// A run that was live at some instant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+pub struct LiveThen {
+    /// The run.
+    pub id: Uuid,
+    /// What became of it until now.
+    pub state: String,
+    /// Who asked for it.
+    pub requested_by: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it ended; `None` while it lives.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// Runs of a job that were live at an instant, the oldest first; a few.
+pub async fn live_at(pool: &PgPool, job: &str, at: DateTime<Utc>) -> Result<Vec<LiveThen>, sqlx::Error> {
+    sqlx::query_as(include_str!("../../sql/queue/live_at.sql")).bind(job).bind(at).fetch_all(pool).await
+}

@@ -92,7 +92,7 @@ impl fmt::Display for Shift {
 }
 
 /// What holds for one expression: the choice, with Vixie's rule where none was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Rule {
     /// Whether times in a gap fire after it.
     pub(super) gap: bool,
@@ -147,7 +147,7 @@ impl Fold {
 }
 
 /// The instant at which the clocks are put forward over `wall`.
-pub(super) fn gap_turn(zone: Tz, wall: NaiveDateTime) -> Option<DateTime<Utc>> {
+pub fn gap_turn(zone: Tz, wall: NaiveDateTime) -> Option<DateTime<Utc>> {
     let (begin, offset) = GapInfo::new(&wall, &zone)?.begin?;
     Some(begin.and_utc() - Duration::seconds(offset.fix().local_minus_utc().into()))
 }

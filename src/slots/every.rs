@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::span::Span;
 
 /// A length of time between two slots.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Every {
     seconds: i64,
 }

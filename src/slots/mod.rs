@@ -21,7 +21,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-pub use dst::{Dst, Gap, Passes, Shift, WordError};
+pub use dst::{Dst, Gap, Passes, Shift, WordError, gap_turn};
 pub use lint::Lint;
 pub use parse::CronError;
 pub use spread::Spread;
@@ -41,8 +41,12 @@ pub struct Cron {
     lints: Vec<Lint>,
 }
 
+/// What tells the slots of one expression from those of another, however it is written; in the same zone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Rhythm(When);
+
 /// The two ways in which slots follow one another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum When {
     Wall(Box<Wall>),
     Every(Every),
@@ -81,6 +85,16 @@ impl Cron {
     /// the clocks does to it, unless stated otherwise, follows from this.
     pub fn is_fixed(&self) -> bool {
         matches!(&self.when, When::Wall(wall) if wall.fixed)
+    }
+
+    /// Whether it counts real time (`@every`), whatever clocks say.
+    pub fn is_real_time(&self) -> bool {
+        matches!(self.when, When::Every(_))
+    }
+
+    /// What it has in common with every expression that has the same slots.
+    pub fn rhythm(&self) -> Rhythm {
+        Rhythm(self.when.clone())
     }
 
     /// What is doubtful in it, although it can be read.

@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use super::dst::{Dst, Fold, Rule, Shift, gap_before, gap_turn};
 
 /// An expression of fields, and what holds when clocks are changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Wall {
     pub(super) cron: croner::Cron,
     pub(super) fixed: bool,

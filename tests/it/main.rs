@@ -4,6 +4,7 @@
 mod support;
 
 mod alerts;
+mod backfill;
 mod backups;
 mod bench;
 mod collector;
@@ -20,4 +21,5 @@ mod queue;
 mod shipped;
 mod tidy;
 mod vault;
+mod why;
 mod worker;

@@ -257,3 +257,26 @@ async fn the_guide_s_file_and_commands_do_what_it_says() {
         assert_eq!(code, 0, "{line}: {told}");
     }
 }
+
+#[tokio::test]
+async fn a_week_is_one_look() {
+    let files = folder(
+        &[
+            schedule("nightly", "30 2 * * *", ""),
+            schedule("weekly", "30 2 * * sun", ""),
+            schedule("hourly", "15 * * * *", ""),
+            schedule("evening", "*/10 18-19 * * mon-fri", ""),
+            schedule("off", "* * * * *", "enabled = false"),
+        ]
+        .concat(),
+    );
+    let week = ["--week", "--zone", "Europe/Berlin", "--from", "2026-06-01T05:20:00Z"];
+    let (code, told) = of(&files, "next", &week).await;
+    assert_eq!(code, 0, "{told}");
+    insta::assert_snapshot!(told, @"");
+    let (_, told) = of(&files, "next", &[&week[..], &["--json"]].concat()).await;
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!((told["slots"].as_u64(), told["hours"].as_array().map(Vec::len)), (Some(235), Some(168)));
+    assert_eq!(told["worst"][0]["schedules"], json!(["nightly", "weekly"]));
+    assert_eq!(told["targets"][0]["target"], "collector");
+}
