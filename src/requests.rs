@@ -87,7 +87,10 @@ pub async fn active(pool: &PgPool) -> Result<Catalog, RequestError> {
 }
 
 /// A schedule of these files, by its name.
-fn known_schedule<'c>(catalog: &'c Catalog, name: &str) -> Result<&'c Schedule, RequestError> {
+///
+/// # Errors
+/// When there is none; it names the nearest.
+pub fn known_schedule<'c>(catalog: &'c Catalog, name: &str) -> Result<&'c Schedule, RequestError> {
     catalog.schedule(name).ok_or_else(|| RequestError::UnknownSchedule {
         name: name.to_owned(),
         near: words::near(name, catalog.schedules.iter().map(|schedule| schedule.name.as_str())),

@@ -1,10 +1,11 @@
--- Replace what schedule $1 has waiting behind others: it moves to the history as skipped, because of $2.
+-- Replace what schedule $1 itself has waiting behind others, not what a person asked for: it moves to the history as skipped, because of $2.
 with gone as (
     delete from sexton.run
     where schedule = $1
       and nominal_at is not null
       and parent is null
       and behind
+      and requested_by = 'schedule ' || $1
     returning *
 )
 insert into sexton.history (

@@ -147,7 +147,7 @@ pub async fn ask(cli: &Cli, out: &mut dyn Write) -> Result<u8, AskError> {
         }
         Command::Next(args) => {
             let args = next::Args { config: cli.config.clone(), json: cli.json, ..args.clone() };
-            Ok(next::run(&args, out)?)
+            Ok(next::run(&args, out).await?)
         }
         Command::Why(args) => why::run(cli, args, out).await,
         Command::Explain(args) => explain::run(cli, args, out).await,

@@ -5,23 +5,27 @@ mod week;
 
 use std::{
     io::{self, IsTerminal, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde_json::json;
 
-use super::check;
+use super::{check, load, queue_login};
 use crate::{
-    catalog::Schedule,
-    requests::preview::heat,
+    db,
+    requests::preview::{self, Due, Known, due, heat},
     slots::{Cron, CronError, Dst, Gap, Passes},
 };
-use show::Due;
+
+/// A preview does not wait long for a database that it can do without.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Arguments of `next`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(group(clap::ArgGroup::new("clock").args(["cron", "week"])))]
 pub struct Args {
     /// One schedule by name [default: all that are on]
     #[arg(value_name = "SCHEDULE")]
@@ -39,7 +43,7 @@ pub struct Args {
     #[arg(long, value_name = "EXPR", conflicts_with = "schedule")]
     pub cron: Option<String>,
     /// The expression's time zone; of a week, the clock that it is drawn on
-    #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = zone)]
+    #[arg(long, value_name = "ZONE", default_value = "UTC", requires = "clock", value_parser = zone)]
     pub zone: Tz,
     /// Times that its clocks jump over: after, skip [default: Vixie's rule]
     #[arg(long, value_name = "WHAT", requires = "cron")]
@@ -74,14 +78,14 @@ fn zone(text: &str) -> Result<Tz, &'static str> {
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn run(args: &Args, out: &mut dyn Write) -> io::Result<u8> {
+pub async fn run(args: &Args, out: &mut dyn Write) -> io::Result<u8> {
     let from = args.from.unwrap_or_else(Utc::now);
     let count = usize::from(args.count);
     if let Some(text) = &args.cron {
         return match expression(args, text) {
             Ok(cron) => {
-                let due = show::after(&cron, args.zone, None, from, count);
-                print(&due, args.json, out)?;
+                let due = due::after(&cron, args.zone, None, from, count);
+                print(&due, &[], args.json, out)?;
                 for lint in cron.lints().iter().filter(|_| !args.json) {
                     writeln!(out, "note: {}; {}", lint.why, lint.help)?;
                 }
@@ -118,14 +122,13 @@ pub fn run(args: &Args, out: &mut dyn Write) -> io::Result<u8> {
         }
         return Ok(0);
     }
-    let mut due: Vec<Due<'_>> = Vec::new();
-    match &args.schedule {
+    let mut due = match &args.schedule {
         Some(name) => match catalog.schedule(name) {
             Some(schedule) => {
                 if !schedule.enabled && !args.json {
                     writeln!(out, "{name} is switched off (enabled = false); it would fire at:")?;
                 }
-                due.extend(of(schedule, from, count));
+                preview::upcoming([schedule], from, count)
             }
             None => {
                 let known: Vec<_> = catalog.schedules.iter().map(|schedule| schedule.name.as_str()).collect();
@@ -133,15 +136,15 @@ pub fn run(args: &Args, out: &mut dyn Write) -> io::Result<u8> {
                 return Ok(1);
             }
         },
-        None => {
-            for schedule in catalog.schedules.iter().filter(|schedule| schedule.enabled) {
-                due.extend(of(schedule, from, count));
-            }
-            due.sort_by_key(|due| due.at);
-            due.truncate(count);
-        }
+        None => preview::upcoming(catalog.schedules.iter().filter(|schedule| schedule.enabled), from, count),
+    };
+    let known = ask(&looked, args.config.as_deref(), &due).await;
+    preview::touch(catalog, &mut due, known.as_ref().ok().and_then(Option::as_ref));
+    let mut notes = preview::notes(&due, known.as_ref().ok().and_then(Option::as_ref));
+    if let Err(why) = &known {
+        notes.push(format!("pauses and how long runs take are not known: {why}"));
     }
-    print(&due, args.json, out)?;
+    print(&due, &notes, args.json, out)?;
     Ok(0)
 }
 
@@ -154,10 +157,22 @@ fn expression(args: &Args, text: &str) -> Result<Cron, CronError> {
     Ok(cron.with_dst(Dst { gap: args.dst_gap, overlap: args.dst_overlap }))
 }
 
-fn of(schedule: &Schedule, from: DateTime<Utc>, count: usize) -> Vec<Due<'_>> {
-    show::after(&schedule.cron, schedule.zone, Some(schedule), from, count)
+/// What the queue's database says, where settings name one; why not, where it does not answer.
+async fn ask(looked: &check::Looked, config: Option<&Path>, due: &[Due<'_>]) -> Result<Option<Known>, String> {
+    let Ok(Some(_)) = &looked.settings else { return Ok(None) };
+    let asking = async {
+        let settings = load(config).map_err(|error| error.to_string())?;
+        let login = queue_login(&settings).map_err(|error| error.to_string())?;
+        let pool = db::queue_pool(&login, 1);
+        let known = Known::ask(&pool, &preview::jobs(due)).await;
+        pool.close().await;
+        known.map(Some).map_err(|error| format!("the queue's database {login}: {error}"))
+    };
+    tokio::time::timeout(PATIENCE, asking)
+        .await
+        .unwrap_or_else(|_| Err("the queue's database does not answer".to_owned()))
 }
 
-fn print(due: &[Due<'_>], json: bool, out: &mut dyn Write) -> io::Result<()> {
-    if json { writeln!(out, "{:#}", show::json(due)) } else { show::text(due, out) }
+fn print(due: &[Due<'_>], notes: &[String], json: bool, out: &mut dyn Write) -> io::Result<()> {
+    if json { writeln!(out, "{:#}", due::json(due)) } else { show::text(due, notes, out) }
 }

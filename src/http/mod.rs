@@ -61,6 +61,8 @@ pub fn router(surface: Surface) -> Router {
         .route("/schedules/{name}/pause", post(pauses::pause_one))
         .route("/schedules/{name}/resume", post(pauses::resume_one))
         .route("/schedules/{name}/why", get(schedules::why))
+        .route("/schedules/{name}/next", get(schedules::next_of))
+        .route("/next", get(schedules::next))
         .route("/schedules/{name}/backfill", post(backfill::post))
         .route("/runs", get(runs::list))
         .route("/runs/{id}", get(runs::show))

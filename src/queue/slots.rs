@@ -1,6 +1,6 @@
 //! What slots have made of their job: the runs of some slots, and how long a run usually takes.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -47,9 +47,10 @@ pub async fn of_slots(
         .await
 }
 
-/// How long a run of the job usually takes; `None` before one was done.
-pub async fn usual(database: impl PgExecutor<'_>, job: &str) -> Result<Option<Duration>, sqlx::Error> {
-    let seconds: Option<f64> =
-        sqlx::query_scalar(include_str!("../../sql/queue/usual.sql")).bind(job).fetch_one(database).await?;
-    Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
+/// How long a run of each job usually takes; a job of which none was done yet is left out.
+pub async fn usual(database: impl PgExecutor<'_>, jobs: &[String]) -> Result<HashMap<String, Duration>, sqlx::Error> {
+    let rows: Vec<(String, Option<f64>)> =
+        sqlx::query_as(include_str!("../../sql/queue/usual.sql")).bind(jobs).fetch_all(database).await?;
+    let known = rows.into_iter().filter_map(|(job, seconds)| Some((job, Duration::try_from_secs_f64(seconds?).ok()?)));
+    Ok(known.collect())
 }

@@ -132,13 +132,13 @@ async fn look(connection: &mut PgConnection, schedule: &Schedule, wanted: &Wante
     let known = ledger::known(&mut *connection, &schedule.name).await?;
     let decisions = ledger::decided_in(&mut *connection, &schedule.name, wanted.from, wanted.to).await?;
     let runs = queue::of_slots(&mut *connection, &schedule.job, &schedule.name, wanted.from, wanted.to).await?;
-    let usual = queue::usual(&mut *connection, &schedule.job).await?;
+    let usual = queue::usual(&mut *connection, std::slice::from_ref(&schedule.job)).await?;
     let facts = Facts {
         schedule,
         watermark: known.map_or(wanted.from - TimeDelta::nanoseconds(1), |known| known.watermark),
         decisions: &decisions,
         runs: &runs,
-        usual,
+        usual: usual.get(&schedule.job).copied(),
     };
     Ok(plan(&facts, wanted))
 }
@@ -153,15 +153,15 @@ async fn notes(
     if plan.runs == 0 {
         return Ok(notes);
     }
-    if schedule.overlap != crate::catalog::Overlap::AllowAll && !wanted.overlap {
+    if schedule.policy.overlap != crate::catalog::Overlap::AllowAll && !wanted.overlap {
         notes.push(format!(
             "while they wait, {} is live to its schedules: what is due meanwhile meets their `overlap`",
             schedule.job
         ));
     }
-    let pauses = ledger::pauses(connection, &schedule.name, wanted.to).await?;
+    let pauses = ledger::pauses(connection, &[&schedule.name], wanted.to).await?;
     let now = Utc::now();
-    for pause in pauses.iter().filter(|pause| pause.ends_at.is_none_or(|end| end > now)) {
+    for pause in pauses.iter().filter(|pause| pause.is_open(now)) {
         let author = &pause.author;
         notes.push(format!("paused by {author} ({}): a backfill runs all the same", pause.reason));
     }
@@ -175,6 +175,7 @@ fn runs(schedule: &Schedule, spec: &Spec, wanted: &Wanted, plan: &Plan, now: Dat
         schedule: Some(schedule.name.clone()),
         nominal_at: Some(at),
         caught_up: true,
+        behind: !wanted.overlap,
         ..NewRun::now(spec.clone(), by)
     });
     runs.collect()

@@ -14,6 +14,7 @@ use sqlx::PgPool;
 use super::{RequestError, words};
 use crate::ledger::{Pause, RecentSlot};
 pub use explain::{explain, verdict};
+pub(super) use facts::before;
 pub use facts::{Decision, Entry, Facts, Mark, Text, Then, Told};
 
 /// An instant of a schedule, explained.

@@ -159,13 +159,13 @@ async fn a_pause_is_told_while_it_is_open_and_when_it_is_over() {
 
 #[tokio::test]
 async fn files_are_told_as_they_were_then() {
-    let files = Files::new(&schedule("other", "0 0 * * *", "")).await;
+    let files = Files::new(&schedule("other", "0 0 1 1 *", "")).await;
     files.age(TimeDelta::minutes(30)).await;
     files
-        .take(&[schedule("other", "0 0 * * *", ""), schedule("minutely", "* * * * *", "enabled = false")].concat())
+        .take(&[schedule("other", "0 0 1 1 *", ""), schedule("minutely", "* * * * *", "enabled = false")].concat())
         .await;
     files.age(TimeDelta::minutes(30)).await;
-    let on = files.take(&[schedule("other", "0 0 * * *", ""), schedule("minutely", "* * * * *", "")].concat()).await;
+    let on = files.take(&[schedule("other", "0 0 1 1 *", ""), schedule("minutely", "* * * * *", "")].concat()).await;
     files.age(TimeDelta::minutes(30)).await;
     // An hour and a half ago there was only `other`, an hour ago `minutely` was off, half an hour ago it was switched on.
     let absent = files.why("minutely", &minutes_ago(75).to_rfc3339()).await;
@@ -182,7 +182,7 @@ async fn files_are_told_as_they_were_then() {
     has(&waiting, &["no slot of any schedule was ever decided", "`sexton run`", "nothing is lost"]);
     files.plan().await;
     // Edited and then removed, it is still told in the words that decided it.
-    files.take(&schedule("other", "0 0 * * *", "")).await;
+    files.take(&schedule("other", "0 0 1 1 *", "")).await;
     let decided = files.why("minutely", &minutes_ago(10).to_rfc3339()).await;
     assert_eq!((decided.verdict, decided.slot.as_ref().map(|slot| slot.revision)), ("coalesced", Some(on)));
     has(&decided, &["followed revision 3 ", "`* * * * *` in UTC, job tidy", "today it is not in the files"]);

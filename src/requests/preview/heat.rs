@@ -167,7 +167,6 @@ fn mark(number: usize) -> u64 {
 const TICK: TimeDelta = TimeDelta::nanoseconds(1);
 
 struct Week {
-    zone: Tz,
     /// The hour of the clock in which it begins.
     begin: DateTime<Utc>,
     from: DateTime<Utc>,
@@ -177,7 +176,7 @@ impl Week {
     fn new(zone: Tz, from: DateTime<Utc>) -> Self {
         let wall = from.with_timezone(&zone);
         let into = i64::from(wall.minute() * 60 + wall.second());
-        Self { zone, begin: from.trunc_subsecs(0) - TimeDelta::seconds(into), from }
+        Self { begin: from.trunc_subsecs(0) - TimeDelta::seconds(into), from }
     }
 
     fn minute(&self, n: usize) -> DateTime<Utc> {

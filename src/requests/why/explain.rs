@@ -46,7 +46,7 @@ impl<'a> Standing<'a> {
             Then::Unreadable { followed, problem } => Self::Unreadable(followed, problem),
             Then::There(entry) if !entry.slot => Self::NoSlot(entry),
             Then::There(entry) if !entry.enabled => Self::Off(entry),
-            Then::There(entry) if facts.at > facts.planning.now => Self::ToCome(entry),
+            Then::There(entry) if entry.start > facts.planning.now => Self::ToCome(entry),
             Then::There(_) if facts.watermark.is_none_or(|watermark| watermark < facts.at) => Self::Undecided,
             Then::There(entry) => Self::Unrecorded(entry),
         }
@@ -115,7 +115,7 @@ fn headline(facts: &Facts, standing: &Standing<'_>) -> String {
         Standing::Unreadable(..) => "what the schedule was cannot be told".to_owned(),
         Standing::NoSlot(_) => "that is no slot of it".to_owned(),
         Standing::Off(_) => "it is switched off".to_owned(),
-        Standing::ToCome(_) => format!("it is due in {}", length(facts.at - facts.planning.now)),
+        Standing::ToCome(entry) => format!("it is due in {}", length(entry.start - facts.planning.now)),
         Standing::Undecided => {
             format!("it has been due for {} and is not decided yet", length(facts.planning.now - facts.at))
         }
@@ -155,6 +155,9 @@ fn decided(facts: &Facts, decision: &Decision) -> Vec<String> {
     if let Then::There(entry) = &facts.then {
         said.push(format!("followed {}: {}", revision(&entry.revision), due(entry)));
     }
+    if let Then::There(entry) = &facts.then {
+        said.extend(moved(entry, facts));
+    }
     if let Some(run) = &decision.run {
         said.extend(told("run", run));
     } else if let Some(id) = slot.run {
@@ -171,7 +174,8 @@ fn decided(facts: &Facts, decision: &Decision) -> Vec<String> {
         let word = if stand_in.decision == Decided::Fired { "fired" } else { "was put off" };
         said.push(format!("in its place: the slot of {} {word}{run}", utc(stand_in.nominal_at)));
     }
-    for pause in facts.pauses.iter().filter(|pause| slot.decision == Decided::SkippedPaused && holds(pause, facts.at)) {
+    for pause in facts.pauses.iter().filter(|pause| slot.decision == Decided::SkippedPaused && pause.is_open(facts.at))
+    {
         said.push(paused(pause));
     }
     said
@@ -232,8 +236,11 @@ fn absent(facts: &Facts, followed: &Mark, first: Option<&Mark>) -> Vec<String> {
 
 fn to_come(facts: &Facts, entry: &Entry) -> Vec<String> {
     let mut said = vec![format!("{} says {}", revision(&entry.revision), due(entry))];
+    said.extend(moved(entry, facts));
+    let plain = said.len();
     for pause in &facts.pauses {
-        let then = if holds(pause, facts.at) { "it is skipped unless somebody resumes before" } else { "over by then" };
+        let then =
+            if pause.is_open(entry.start) { "it is skipped unless somebody resumes before" } else { "over by then" };
         said.push(format!("{}; {then}", paused(pause)));
     }
     let now = facts.planning.now;
@@ -242,7 +249,7 @@ fn to_come(facts: &Facts, entry: &Entry) -> Vec<String> {
         said.extend(facts.live.iter().map(|run| format!("still live: {}; if it is then, that counts", live(run))));
     }
     said.extend(nobody(facts));
-    if said.len() == 1 {
+    if said.len() == plain {
         said.push("nothing is in its way: it will fire".to_owned());
     }
     said
@@ -250,9 +257,9 @@ fn to_come(facts: &Facts, entry: &Entry) -> Vec<String> {
 
 fn undecided(facts: &Facts) -> Vec<String> {
     let now = facts.planning.now;
-    let open: Vec<_> = facts.pauses.iter().filter(|pause| holds(pause, now)).collect();
+    let open: Vec<_> = facts.pauses.iter().filter(|pause| pause.is_open(now)).collect();
     if !open.is_empty() {
-        let then = |pause: &&Pause| match holds(pause, facts.at) {
+        let then = |pause: &&Pause| match pause.is_open(facts.at) {
             true => format!("{}; it is skipped once the pause is over", paused(pause)),
             false => format!("{}; it was due before, and is caught up or not once the pause is over", paused(pause)),
         };
@@ -328,6 +335,13 @@ fn edited(facts: &Facts) -> Option<String> {
     }
 }
 
+/// Says that splay or jitter move its start.
+fn moved(entry: &Entry, facts: &Facts) -> Option<String> {
+    let later = entry.start - facts.at;
+    (later > TimeDelta::zero())
+        .then(|| format!("splay and jitter start it {} later, at {}", length(later), clock(entry.start, facts.zone)))
+}
+
 fn due(entry: &Entry) -> String {
     format!("`{}` in {}, job {}", entry.text.cron, entry.text.zone, entry.text.job)
 }
@@ -341,10 +355,6 @@ fn daemon(facts: &Facts, id: uuid::Uuid) -> String {
         Some(daemon) => format!("{id} (pid {} on {})", daemon.pid, daemon.host),
         None => id.to_string(),
     }
-}
-
-fn holds(pause: &Pause, at: chrono::DateTime<Utc>) -> bool {
-    pause.made_at <= at && pause.ends_at.is_none_or(|end| end > at)
 }
 
 fn paused(pause: &Pause) -> String {

@@ -108,6 +108,8 @@ pub struct Entry {
     pub revision: Mark,
     /// When it is due.
     pub text: Text,
+    /// When the slot starts: later than its instant where splay or jitter move it.
+    pub start: DateTime<Utc>,
     /// Whether it is on.
     pub enabled: bool,
     /// Whether the instant is a slot.
@@ -138,6 +140,7 @@ impl Entry {
         Self {
             revision,
             text: Text::from(schedule),
+            start: if slot { schedule.start(at) } else { at },
             enabled: schedule.enabled,
             slot,
             before: before(schedule, at),
@@ -145,13 +148,13 @@ impl Entry {
             shift: touched.shift(zone, at).filter(|_| slot || left_out),
             swallowed: touched.swallowed(zone, at).filter(|_| slot || left_out),
             left_out,
-            may_overlap: schedule.overlap == crate::catalog::Overlap::AllowAll,
+            may_overlap: schedule.policy.overlap == crate::catalog::Overlap::AllowAll,
         }
     }
 }
 
 /// The last slot before an instant, looked for further and further back.
-pub(super) fn before(schedule: &Schedule, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+pub(in crate::requests) fn before(schedule: &Schedule, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let until = at - TimeDelta::nanoseconds(1);
     let reach = [TimeDelta::hours(2), TimeDelta::days(3), TimeDelta::days(70), TimeDelta::days(3_000)];
     reach.iter().find_map(|reach| schedule.cron.latest(schedule.zone, at - *reach, until))

@@ -99,11 +99,9 @@ impl Known {
         };
         let now = self.now();
         let mut connection = pool.acquire().await?;
-        let mut pauses = ledger::pauses(&mut connection, &self.name, asked.at.min(now)).await?;
+        let mut pauses = ledger::pauses(&mut connection, &[&self.name], asked.at.min(now)).await?;
         drop(connection);
-        pauses.retain(|pause| {
-            [asked.at, now].iter().any(|at| pause.made_at <= *at && pause.ends_at.is_none_or(|end| end > *at))
-        });
+        pauses.retain(|pause| pause.is_open(asked.at) || pause.is_open(now));
         let live = if asked.at > now { queue::live_at(pool, job, now).await? } else { Vec::new() };
         Ok(Facts {
             schedule: self.name.clone(),

@@ -11,13 +11,13 @@ use super::{run_when, site};
 
 const TOKEN: &str = "a-token-for-tests";
 
-struct Api {
+pub(super) struct Api {
     client: Client,
     address: String,
 }
 
 impl Api {
-    async fn of(daemon: &Daemon) -> Self {
+    pub(super) async fn of(daemon: &Daemon) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let line = daemon.wait_for_line("listening on http://").await;
         let address =
@@ -25,7 +25,7 @@ impl Api {
         Self { client: Client::new(), address: address.to_owned() }
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Response {
+    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Response {
         let mut request = self.client.request(method, format!("{}{path}", self.address)).bearer_auth(TOKEN);
         if let Some(body) = body {
             request = request.json(&body);
@@ -33,12 +33,12 @@ impl Api {
         request.send().await.expect("an answer")
     }
 
-    async fn get(&self, path: &str) -> Response {
+    pub(super) async fn get(&self, path: &str) -> Response {
         self.ask(Method::GET, path, None).await
     }
 
     /// A problem of RFC 9457 with this status; gives its body.
-    async fn problem(&self, response: Response, status: StatusCode) -> Value {
+    pub(super) async fn problem(&self, response: Response, status: StatusCode) -> Value {
         assert_eq!(response.status(), status);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         let problem: Value = response.json().await.expect("JSON");
@@ -51,7 +51,7 @@ impl Api {
     }
 }
 
-fn with_http(queue: &Database, target: &Database) -> Site {
+pub(super) fn with_http(queue: &Database, target: &Database) -> Site {
     site(&queue.url(), &target.url(), &format!("[http]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\""))
 }
 

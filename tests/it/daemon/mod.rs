@@ -9,6 +9,7 @@ mod once;
 mod proof;
 mod ready;
 mod safety;
+mod schedules;
 mod stages;
 mod trouble;
 
