@@ -22,13 +22,17 @@ pub fn upcoming<'a>(
     // Whose first slot is not among the first so many has none among them at all.
     let first = |schedule: &'a Schedule| Some((schedule.cron.next(schedule.zone, from)?, schedule));
     let mut firsts: Vec<_> = schedules.into_iter().filter_map(first).collect();
-    firsts.sort_by_key(|(at, _)| *at);
+    firsts.sort_by(|(one, a), (other, b)| (one, &a.name).cmp(&(other, &b.name)));
     firsts.truncate(count);
     let mut due: Vec<_> = firsts
         .into_iter()
         .flat_map(|(_, schedule)| due::after(&schedule.cron, schedule.zone, Some(schedule), from, count))
         .collect();
-    due.sort_by_key(|due| due.at);
+    // Those of one instant keep the order of their names.
+    due.sort_by(|one, other| {
+        let name = |due: &Due<'a>| due.schedule.map(|schedule| &schedule.name);
+        (one.at, name(one)).cmp(&(other.at, name(other)))
+    });
     due.truncate(count);
     due
 }

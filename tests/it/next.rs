@@ -282,7 +282,24 @@ async fn a_week_is_one_look() {
     let week = ["--week", "--zone", "Europe/Berlin", "--from", "2026-06-01T05:20:00Z"];
     let (code, told) = of(&files, "next", &week).await;
     assert_eq!(code, 0, "{told}");
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @r#"
+        235 slots of 4 schedules in the week after 2026-06-01T05:20:00Z, by the hour (Europe/Berlin)
+
+                   00 01 02 03 04 05 06 07 08 09 10 11 12 13 14 15 16 17 18 19 20 21 22 23       all
+        Mon 01 Jun                       .  1  1  1  1  1  1  1  1  1  1  7  7  1  1  1  1        28
+        Tue 02 Jun  1  1  2  1  1  1  1  1  1  1  1  1  1  1  1  1  1  1  7  7  1  1  1  1        37
+        Wed 03 Jun  1  1  2  1  1  1  1  1  1  1  1  1  1  1  1  1  1  1  7  7  1  1  1  1        37
+        Thu 04 Jun  1  1  2  1  1  1  1  1  1  1  1  1  1  1  1  1  1  1  7  7  1  1  1  1        37
+        Fri 05 Jun  1  1  2  1  1  1  1  1  1  1  1  1  1  1  1  1  1  1  7  7  1  1  1  1        37
+        Sat 06 Jun  1  1  2  1  1  1  1  1  1  1  1  1  1  1  1  1  1  1  1  1  1  1  1  1        25
+        Sun 07 Jun  1  1  3  1  1  1  1  1  1  1  1  1  1  1  1  1  1  1  1  1  1  1  1  1        26
+        Mon 08 Jun  1  1  2  1  1  1  1                                                            8
+
+        most at once
+          Sun 07 Jun 02:30  2 schedules start: nightly, weekly
+        on the same target at once
+          collector: Sun 07 Jun 02:30  2 schedules start: nightly, weekly
+    "#);
     let (_, told) = of(&files, "next", &[&week[..], &["--json"]].concat()).await;
     let told: Value = serde_json::from_str(&told).expect("JSON");
     assert_eq!((told["slots"].as_u64(), told["hours"].as_array().map(Vec::len)), (Some(235), Some(168)));
