@@ -15,6 +15,7 @@ pub mod span;
 pub mod spec;
 pub mod speed;
 pub mod state;
+pub mod windows;
 
 // Floor 1: tools.
 pub mod backups;
