@@ -4,6 +4,7 @@
 //! schedule, looked at together. Nothing here has a clock or reads a file: time is an argument, and a calendar comes
 //! as what it says.
 
+mod calendar;
 mod spell;
 mod together;
 mod walk;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::slots::Cron;
 
+pub use calendar::{Busy, Calendar, LAST_YEAR, Unclear};
 pub use together::{Closed, Muted, Stretch, Windows};
 
 /// A stretch of time with a name, and what becomes of slots and alerts in it.

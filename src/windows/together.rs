@@ -12,8 +12,8 @@ use super::{
 const CHANGES: usize = 1_000;
 /// How far ahead an opening is looked for: ten years.
 const HORIZON: TimeDelta = TimeDelta::days(3_660);
-/// The finest step of time, as Postgres keeps it: what lies before an instant ends so much earlier.
-const TICK: TimeDelta = TimeDelta::microseconds(1);
+/// The smallest step of time: what lies before an instant ends so much earlier.
+const TICK: TimeDelta = TimeDelta::nanoseconds(1);
 
 /// The windows that a schedule has, in the order in which they are told.
 #[derive(Debug, Clone, Default)]

@@ -106,7 +106,7 @@ fn time_is_cut_where_it_opens_and_closes() {
     let night = window("night", recurring("0 22 * * *", 8 * 60), Slots::Defer);
     let windows = Windows(vec![&night]);
     let (after, until) = (at("2026-11-24T21:00:00Z"), at("2026-11-25T22:00:00Z"));
-    let edge = |time: &str| at(time) - TimeDelta::microseconds(1);
+    let edge = |time: &str| at(time) - TimeDelta::nanoseconds(1);
     let (closes, opens) = (edge("2026-11-24T22:00:00Z"), edge("2026-11-25T06:00:00Z"));
     let closes_again = edge("2026-11-25T22:00:00Z");
     let closed = |opens_at: &str| Some(Closed { window: "night", act: Act::Defer, opens_at: Some(at(opens_at)) });
