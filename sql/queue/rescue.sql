@@ -52,7 +52,7 @@ with lost as materialized (
     using lost
     where progress.run = lost.id
 )
-select run.id as run, run.job, run.kind, run.spec, lost.spent as attempt, lost.silent as worker, lost.goes,
-       run.cancel_by
+select run.id as run, run.job, run.kind, run.spec, run.schedule, lost.spent as attempt, lost.silent as worker,
+       lost.goes, run.cancel_by
 from lost
 join sexton.run using (id)

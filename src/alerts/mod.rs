@@ -12,6 +12,7 @@
 mod channels;
 mod decide;
 mod deliver;
+mod mute;
 mod render;
 
 use std::{collections::HashMap, time::Duration};
@@ -26,6 +27,7 @@ use crate::{metrics, outbox};
 
 pub use channels::{Channel, Channels, Email, EmailError, LOG, Sent, Slack, Webhook};
 pub use decide::{Because, Verdict, decide};
+pub use mute::{Held, Mutes};
 pub use render::render;
 
 /// How alerts are told.
@@ -41,6 +43,8 @@ pub struct Alerts {
     pub remind: Duration,
     /// The pause after the first failed send; it doubles up to a quarter of an hour.
     pub first_pause: Duration,
+    /// Which alerts wait for the end of a window.
+    pub mutes: Mutes,
 }
 
 /// How long to wait before looking again, at most.
@@ -157,6 +161,7 @@ impl Alerts {
                 Verdict::Quiet(why) => format!("quiet: {why}"),
                 Verdict::Tell(because) => {
                     told.insert(event.incident, now);
+                    let held = self.mutes.hold(&mut tx, &event, now).await?;
                     for channel in self.told(&event.channels) {
                         if !self.channels.has(&channel) {
                             tracing::warn!(
@@ -166,10 +171,15 @@ impl Alerts {
                                 event.subject
                             );
                         }
-                        let message = render(&event, because, Uuid::now_v7());
-                        outbox::tell(&mut tx, event.id, &channel, &message).await?;
+                        let mut message = render(&event, because, Uuid::now_v7());
+                        message.lines.extend(held.as_ref().map(Held::line));
+                        let not_before = held.as_ref().map(|held| held.until);
+                        outbox::tell(&mut tx, event.id, &channel, &message, not_before).await?;
                     }
-                    format!("told: {}", because.word())
+                    match held {
+                        Some(held) => format!("told: {}, {}", because.word(), held.line()),
+                        None => format!("told: {}", because.word()),
+                    }
                 }
             };
             outbox::decided(&mut tx, event.id, &verdict).await?;

@@ -1,4 +1,5 @@
-//! The files as they are on disk: every `*.toml` of the two folders, by a path that is the same on every machine.
+//! The files as they are on disk: every `*.toml` of the two folders, and the calendars, by a path that is the same on
+//! every machine.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +15,8 @@ use super::Problem;
 /// Larger files are refused; nobody writes a megabyte of schedules by hand.
 const LARGEST: u64 = 1 << 20;
 
-/// Texts by path: `jobs/NAME.toml`, `jobs/datasets/NAME.toml`, `schedules/NAME.toml`.
+/// Texts by path: `jobs/NAME.toml`, `jobs/datasets/NAME.toml`, `schedules/NAME.toml`,
+/// `schedules/calendars/NAME.ics` or `.toml`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Files(pub BTreeMap<String, String>);
@@ -23,12 +25,16 @@ impl Files {
     /// Reads the two folders. What cannot be read is a problem; the rest is still there to be checked.
     pub fn read(jobs: &Path, schedules: &Path) -> (Self, Vec<Problem>) {
         let mut read = Reading::default();
-        read.folder(jobs, "jobs", true);
+        read.folder(jobs, "jobs", Some("datasets"), &[".toml"]);
         let datasets = jobs.join("datasets");
         if datasets.is_dir() {
-            read.folder(&datasets, "jobs/datasets", false);
+            read.folder(&datasets, "jobs/datasets", None, &[".toml"]);
         }
-        read.folder(schedules, "schedules", false);
+        read.folder(schedules, "schedules", Some("calendars"), &[".toml"]);
+        let calendars = schedules.join("calendars");
+        if calendars.is_dir() {
+            read.folder(&calendars, "schedules/calendars", None, &[".toml", ".ics"]);
+        }
         (read.files, read.problems)
     }
 
@@ -68,7 +74,7 @@ impl Reading {
         self.problems.push(Problem::whole(file, message, Some(help.to_owned())));
     }
 
-    fn folder(&mut self, folder: &Path, name: &str, datasets: bool) {
+    fn folder(&mut self, folder: &Path, name: &str, inner: Option<&str>, endings: &[&str]) {
         let entries = match std::fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
             Ok(entries) => entries,
             Err(error) => {
@@ -87,13 +93,13 @@ impl Reading {
                 continue;
             };
             // Dots hide editors' half-written files and Kubernetes' own links.
-            if file.starts_with('.') || (datasets && file == "datasets") {
+            if file.starts_with('.') || inner == Some(file.as_str()) {
                 continue;
             }
             let path = format!("{name}/{file}");
             if entry.path().is_dir() {
                 self.problem(&path, "is a folder, and no folder is read here".into(), "move its files one level up");
-            } else if file.ends_with(".toml") {
+            } else if endings.iter().any(|ending| file.ends_with(ending)) {
                 self.file(&entry.path(), path);
             }
         }
@@ -109,7 +115,8 @@ impl Reading {
         if bytes.len() as u64 > LARGEST {
             return self.problem(&path, "is larger than 1 MiB".into(), "split it; is it the right file?");
         }
-        if bytes.starts_with(b"\xEF\xBB\xBF") {
+        // Programs export calendars with one, and nobody edits them.
+        if bytes.starts_with(b"\xEF\xBB\xBF") && !path.ends_with(".ics") {
             return self.problem(&path, "starts with a byte-order mark".into(), "save it as UTF-8 without BOM");
         }
         match String::from_utf8(bytes) {

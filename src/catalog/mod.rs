@@ -5,7 +5,9 @@
 //! ```
 //! Nothing here looks at a database or a clock: the same texts give the same answer everywhere.
 
+mod calendar;
 mod doc;
+mod doubts;
 mod files;
 mod job;
 mod mention;
@@ -17,6 +19,9 @@ mod retention;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod window;
+#[cfg(test)]
+mod window_tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,7 +42,7 @@ pub use resolve::ParamProblem;
 pub use retention::Retention;
 pub use schedule::{Schedule, TICK};
 
-use crate::dataset::Definition;
+use crate::{dataset::Definition, windows::Window};
 use doc::Doc;
 use mention::Mention;
 
@@ -50,6 +55,9 @@ pub struct Catalog {
     pub schedules: Vec<Schedule>,
     /// By name.
     pub datasets: BTreeMap<String, Value>,
+    /// By name.
+    pub windows: Vec<Window>,
+    window_places: BTreeMap<String, Problem>,
     mentions: Vec<Mention>,
     default_alert: Vec<String>,
 }
@@ -114,14 +122,26 @@ impl Catalog {
         }
         problems.extend(same_but_for_case(&named));
         problems.extend(catalog.mentions.iter().filter_map(|mention| mention.check_dataset(&datasets)));
-        let known = schedule::Known { jobs: &catalog.jobs, named: &named };
+        let calendars = calendar::Calendars::read(files, &mut problems);
+        let mut windows = window::Found::default();
+        for (path, text) in files.0.iter().filter(|(path, _)| stem(path, "schedules/").is_some()) {
+            let mut doc = Doc::new(path, text);
+            window::read(&mut doc, &calendars, &mut windows);
+            problems.extend(doc.problems());
+        }
+        let known = schedule::Known { jobs: &catalog.jobs, named: &named, windows: &windows.named };
         let mut seen = BTreeMap::new();
-        for (path, text) in files.0.iter().filter(|(path, _)| path.starts_with("schedules/")) {
+        for (path, text) in files.0.iter().filter(|(path, _)| stem(path, "schedules/").is_some()) {
             let mut doc = Doc::new(path, text);
             catalog.schedules.extend(schedule::read(&mut doc, &known, &mut seen));
             problems.extend(doc.problems());
         }
         catalog.schedules.sort_by(|a, b| a.name.cmp(&b.name));
+        let used = catalog.schedules.iter().flat_map(|schedule| &schedule.windows).map(String::as_str).collect();
+        problems.extend(windows.unused(&used));
+        catalog.window_places = windows.places();
+        catalog.windows = windows.windows;
+        catalog.windows.sort_by(|a, b| a.name.cmp(&b.name));
         sort(&mut problems);
         let broken = problems.iter().any(Problem::is_error);
         let mentions = catalog.mentions.clone();

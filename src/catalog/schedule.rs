@@ -13,7 +13,7 @@ use toml::de::DeTable;
 use super::{
     Job, Policy,
     doc::{self, Doc, Node},
-    params, policy,
+    params, policy, window,
 };
 use crate::slots::{Cron, Dst, Passes};
 
@@ -81,16 +81,18 @@ pub(super) struct Known<'a> {
     pub(super) jobs: &'a BTreeMap<String, Job>,
     /// All jobs that have a file, also those that could not be read.
     pub(super) named: &'a BTreeSet<String>,
+    /// All windows that have a name, also those that could not be read.
+    pub(super) windows: &'a BTreeSet<String>,
 }
 
 /// Reads a file of schedules.
 pub(super) fn read(doc: &mut Doc<'_>, known: &Known<'_>, seen: &mut BTreeMap<String, String>) -> Vec<Schedule> {
     let Some(table) = doc.parse() else { return Vec::new() };
-    for (key, _) in table.iter().filter(|(key, _)| key.get_ref() != "at") {
+    for (key, _) in table.iter().filter(|(key, _)| !matches!(key.get_ref().as_ref(), "at" | "window")) {
         doc.error(
             key.span(),
             format!("`{}` is not a key of a schedule file", key.get_ref()),
-            Some(format!("write {SHAPE}")),
+            Some(format!("write {SHAPE}, or [[window]]")),
         );
     }
     let Some(node) = table.get("at") else {
@@ -146,6 +148,9 @@ fn entry(
     all_given(doc, node, table, &chain, known);
     // Everything is read before the first `?`, so that every problem is told.
     let policy = policy::read(doc, table);
+    if let Some(node) = table.get("windows") {
+        window::known(doc, node, known.windows);
+    }
     let windows = table.get("windows").map_or(Some(Vec::new()), |node| doc.read(node));
     let enabled = table.get("enabled").map_or(Some(true), |node| doc.read(node));
     let (cron_text, cron) = cron?;
@@ -190,7 +195,7 @@ fn then<'n, 'i>(doc: &mut Doc<'_>, table: &'n DeTable<'i>) -> Vec<(String, &'n N
     }
 }
 
-fn zone(doc: &mut Doc<'_>, table: &DeTable<'_>) -> Option<Tz> {
+pub(super) fn zone(doc: &mut Doc<'_>, table: &DeTable<'_>) -> Option<Tz> {
     let Some(node) = table.get("zone") else { return Some(Tz::UTC) };
     let text: String = doc.read(node)?;
     let zone = text.parse::<Tz>();

@@ -88,7 +88,8 @@ pub(super) fn look(args: &Args) -> Looked {
     if let Some(settings) = known {
         parsed.check_names(&names(settings));
     }
-    let over = parsed.catalog.iter().flat_map(|catalog| &catalog.schedules).filter_map(over).collect();
+    let mut over: Vec<_> = parsed.catalog.iter().flat_map(|catalog| &catalog.schedules).filter_map(over).collect();
+    over.extend(parsed.catalog.iter().flat_map(|catalog| catalog.doubts(Utc::now())));
     parsed.add(over);
     Looked { settings, files, parsed }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use uuid::Uuid;
 
 use crate::{
-    alerts::{Alerts, Channel, Channels, Email, Slack, Webhook},
+    alerts::{Alerts, Channel, Channels, Email, Mutes, Slack, Webhook},
     backups::catalogue::Catalogue,
     catalog::{Catalog, Names, Problem},
     child::Spawner,
@@ -77,6 +77,7 @@ pub(super) fn parts(settings: &Settings) -> Result<Parts, AskError> {
         default: settings.alerts.default.clone(),
         remind: settings.alerts.remind.0,
         first_pause: Duration::from_secs(1),
+        mutes: Mutes::default(),
     };
     let names = Names {
         targets: settings.targets.keys().cloned().collect(),

@@ -84,7 +84,7 @@ pub async fn decided(connection: &mut PgConnection, event: Uuid, verdict: &str) 
     Ok(())
 }
 
-/// Queues a message for a channel.
+/// Queues a message for a channel; it goes out at once, or not before a time.
 ///
 /// # Errors
 /// The database's.
@@ -93,12 +93,14 @@ pub async fn tell(
     event: Uuid,
     channel: &str,
     message: &Message,
+    not_before: Option<DateTime<Utc>>,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(include_str!("../../sql/outbox/tell.sql"))
         .bind(message.id)
         .bind(event)
         .bind(channel)
         .bind(Json(message))
+        .bind(not_before)
         .execute(connection)
         .await?;
     Ok(())

@@ -19,6 +19,8 @@ pub struct Rescued {
     pub kind: String,
     /// The snapshot, unread.
     pub spec: Value,
+    /// The schedule that it comes from.
+    pub schedule: Option<String>,
     /// Which attempt was lost.
     pub attempt: i32,
     /// The silent worker.
@@ -48,19 +50,19 @@ pub enum Fate {
 /// `steady` is how long the rescuer itself has been in touch with the database without a break: one that was cut off
 /// cannot tell a dead worker from one that was cut off with it, so it lets everybody have a whole lease first.
 pub async fn rescue(connection: &mut PgConnection, steady: Duration) -> Result<Vec<Rescued>, sqlx::Error> {
-    type Row = (Uuid, String, String, Value, i32, Option<Uuid>, String, Option<String>);
+    type Row = (Uuid, String, String, Value, Option<String>, i32, Option<Uuid>, String, Option<String>);
     let rows: Vec<Row> = sqlx::query_as(include_str!("../../sql/queue/rescue.sql"))
         .bind(steady.as_secs_f64())
         .fetch_all(connection)
         .await?;
-    let read = |(run, job, kind, spec, attempt, worker, goes, cancel_by): Row| {
+    let read = |(run, job, kind, spec, schedule, attempt, worker, goes, cancel_by): Row| {
         let fate = match goes.as_str() {
             "held" => Fate::Held,
             "failed" => Fate::Failed,
             "cancelled" => Fate::Cancelled { by: cancel_by.unwrap_or_default() },
             _ => Fate::Ready,
         };
-        Rescued { run, job, kind, spec, attempt, worker, fate }
+        Rescued { run, job, kind, spec, schedule, attempt, worker, fate }
     };
     Ok(rows.into_iter().map(read).collect())
 }

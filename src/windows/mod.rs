@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::slots::Cron;
 
-pub use calendar::{Busy, Calendar, LAST_YEAR, Unclear};
+pub use calendar::{Busy, Calendar, LAST_YEAR, Unclear, instant};
 pub use together::{Closed, Muted, Stretch, Windows};
 
 /// A stretch of time with a name, and what becomes of slots and alerts in it.
@@ -98,6 +98,14 @@ impl Window {
     /// Whether an instant lies in it, whatever that means for slots.
     pub fn contains(&self, at: DateTime<Utc>) -> bool {
         spell::Spell::of(self, at).inside
+    }
+
+    /// Whether it ever ends once it has begun: occurrences that run into one another for ever are a mistake.
+    pub fn ends(&self) -> bool {
+        let When::Recurring { cron, .. } = &self.when else { return true };
+        let first = cron.next(self.zone, DateTime::UNIX_EPOCH);
+        let inside = Self { only: false, slots: Slots::Skip, ..self.clone() };
+        first.and_then(|first| Windows(vec![&inside]).closed(first)).is_none_or(|closed| closed.opens_at.is_some())
     }
 
     /// What it does with the slots that it closes; none where they fire.

@@ -88,6 +88,7 @@ pub(super) fn of_rescued(rescued: &[Rescued]) -> Vec<Fact> {
             detail: json!({
                 "kind": one.kind,
                 "attempt": one.attempt,
+                "schedule": one.schedule,
                 "worker": one.worker,
                 "why": why,
                 "help": help,

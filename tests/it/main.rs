@@ -22,4 +22,5 @@ mod shipped;
 mod tidy;
 mod vault;
 mod why;
+mod windows;
 mod worker;

@@ -99,7 +99,7 @@ async fn an_event_is_decided_once_and_told_once_a_channel() {
             run: event.run,
             at: event.at,
         };
-        outbox::tell(&mut one, event.id, "ops", &message).await.unwrap();
+        outbox::tell(&mut one, event.id, "ops", &message, None).await.unwrap();
     }
     outbox::decided(&mut one, event.id, "told: first failure").await.unwrap();
     one.commit().await.unwrap();

@@ -26,6 +26,8 @@ pub(super) struct Event {
     /// The occurrence of the event of the same id that this one stands for.
     instead_of: Option<Stamp>,
     cancelled: bool,
+    /// A line of it could not be read, which is told already.
+    broken: bool,
 }
 
 impl Event {
@@ -36,6 +38,10 @@ impl Event {
     /// Takes a line of it. What says nothing about time is of no interest, and neither is whether a calendar shows the
     /// event as busy: published holidays are all "free".
     pub(super) fn take(&mut self, line: Line) -> Result<(), Unclear> {
+        self.read(line).inspect_err(|_| self.broken = true)
+    }
+
+    fn read(&mut self, line: Line) -> Result<(), Unclear> {
         match line.name.as_str() {
             "UID" => self.uid = Some(line.value),
             "DTSTART" => self.start = Some((stamp::one(&line)?, line)),
@@ -66,6 +72,9 @@ impl Event {
 
     /// What it takes, without the occurrences that others replace; at most `most` of them.
     pub(super) fn busy(&self, replaced: &[(&str, Stamp)], most: usize) -> Result<Vec<Busy>, Unclear> {
+        if self.broken {
+            return Ok(Vec::new());
+        }
         let Some((start, line)) = &self.start else {
             let help = "write when it begins, as DTSTART;VALUE=DATE:20261225";
             return Err(Unclear { why: "an event without DTSTART".into(), help: help.into(), at: self.at.clone() });
@@ -86,7 +95,8 @@ impl Event {
         let replaced = replaced.iter().filter(|_| self.instead_of.is_none()).filter_map(mine);
         let less: Vec<Stamp> = self.less.iter().copied().chain(replaced).collect();
         let stays = |wall: &NaiveDateTime| !less.iter().any(|stamp| stamp.names(start.with_wall(*wall)));
-        Ok(times.into_iter().filter(stays).filter_map(|wall| takes.begun_at(start.with_wall(wall))).collect())
+        let all = times.into_iter().filter(stays).filter_map(|wall| takes.begun_at(start.with_wall(wall)));
+        Ok(all.filter(Busy::lasts).collect())
     }
 
     /// How much time each occurrence takes.
@@ -94,7 +104,9 @@ impl Event {
         let day = matches!(start, Stamp::Day(_));
         if let Some((length, line)) = &self.length {
             if day && !length.rest.is_zero() {
-                return Err(line.unclear("an event of whole days lasts whole days", "write P1D, or a DTSTART with a time"));
+                return Err(
+                    line.unclear("an event of whole days lasts whole days", "write P1D, or a DTSTART with a time")
+                );
             }
             return Ok(*length);
         }
@@ -124,7 +136,7 @@ impl Event {
 }
 
 impl Length {
-    /// What an occurrence takes that begins there; nothing where it lasts no time.
+    /// What an occurrence takes that begins there; nothing past the end of all time.
     fn begun_at(self, start: Stamp) -> Option<Busy> {
         let days = Days::new(u64::try_from(self.days).ok()?);
         let wall = start.wall().checked_add_days(days)?;

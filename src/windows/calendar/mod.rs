@@ -49,6 +49,17 @@ pub struct Unclear {
     pub at: Range<usize>,
 }
 
+impl Busy {
+    /// Whether it takes any time at all; a reminder takes none.
+    fn lasts(&self) -> bool {
+        match self {
+            Self::Days(days) => !days.is_empty(),
+            Self::Local(times) => !times.is_empty(),
+            Self::Fixed(instants) => !instants.is_empty(),
+        }
+    }
+}
+
 impl Calendar {
     /// Reads the text of an iCalendar file (RFC 5545).
     ///
@@ -75,7 +86,7 @@ impl Calendar {
 }
 
 /// The instant of a time on a clock: the first of two, and the end of the gap for one that there is not.
-fn instant(zone: Tz, wall: NaiveDateTime) -> DateTime<Utc> {
+pub fn instant(zone: Tz, wall: NaiveDateTime) -> DateTime<Utc> {
     match zone.from_local_datetime(&wall) {
         MappedLocalTime::Single(at) => at.to_utc(),
         MappedLocalTime::Ambiguous(one, other) => one.min(other).to_utc(),

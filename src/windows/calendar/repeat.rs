@@ -52,7 +52,8 @@ pub(super) fn parse(line: &Line, start: Stamp) -> Result<Rule, Unclear> {
         let unclear = || line.unclear(format!("`{part}` cannot be read in a rule"), HELP);
         let (name, value) = part.split_once('=').ok_or_else(unclear)?;
         let numbers = |low: i32, high: i32| -> Result<Vec<i32>, Unclear> {
-            let number = |text: &str| text.parse().ok().filter(|number: &i32| *number != 0 && (low..=high).contains(number));
+            let number =
+                |text: &str| text.parse().ok().filter(|number: &i32| *number != 0 && (low..=high).contains(number));
             value.split(',').map(number).collect::<Option<_>>().ok_or_else(unclear)
         };
         match name.to_ascii_uppercase().as_str() {
@@ -65,7 +66,9 @@ pub(super) fn parse(line: &Line, start: Stamp) -> Result<Rule, Unclear> {
                     _ => return Err(unclear()),
                 });
             }
-            "INTERVAL" => rule.interval = value.parse().ok().filter(|n| (1..=10_000).contains(n)).ok_or_else(unclear)?,
+            "INTERVAL" => {
+                rule.interval = value.parse().ok().filter(|n| (1..=10_000).contains(n)).ok_or_else(unclear)?
+            }
             "COUNT" => rule.count = value.parse().ok().filter(|count| *count > 0).ok_or_else(unclear)?,
             "UNTIL" => rule.until = Some(stamp::until(line, value, start)?),
             "BYMONTH" => rule.months = numbers(1, 12)?,
@@ -98,7 +101,8 @@ fn weekday(text: &str) -> Option<(i32, Weekday)> {
         "SU" => Weekday::Sun,
         _ => return None,
     };
-    let number = if number.is_empty() { 0 } else { number.parse().ok().filter(|n| *n != 0 && (-53..=53).contains(n))? };
+    let number =
+        if number.is_empty() { 0 } else { number.parse().ok().filter(|n| *n != 0 && (-53..=53).contains(n))? };
     Some((number, day))
 }
 
@@ -188,7 +192,8 @@ impl Rule {
             1.. => usize::try_from(position - 1).ok(),
             _ => days.len().checked_sub(position.unsigned_abs() as usize),
         };
-        let mut picked: Vec<_> = self.positions.iter().filter_map(index).filter_map(|at| days.get(at).copied()).collect();
+        let mut picked: Vec<_> =
+            self.positions.iter().filter_map(index).filter_map(|at| days.get(at).copied()).collect();
         picked.sort();
         picked.dedup();
         picked

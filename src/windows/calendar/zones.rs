@@ -171,7 +171,10 @@ mod tests {
     #[test]
     fn a_maker_s_prefix_does_not_matter() {
         assert_eq!(zone("/mozilla.org/20070129_1/Europe/Berlin"), Some(Tz::Europe__Berlin));
-        assert_eq!(zone("/freeassociation.sourceforge.net/America/Argentina/Ushuaia"), Some(Tz::America__Argentina__Ushuaia));
+        assert_eq!(
+            zone("/freeassociation.sourceforge.net/America/Argentina/Ushuaia"),
+            Some(Tz::America__Argentina__Ushuaia)
+        );
         assert_eq!(zone("America/New_York"), Some(Tz::America__New_York));
         assert_eq!(zone("w. europe standard time"), Some(Tz::Europe__Berlin));
         assert_eq!(zone("Customized Time Zone"), None);

@@ -78,7 +78,7 @@ fn closing<'a>(windows: &[Plain<'a>], at: DateTime<Utc>) -> Option<(&'a str, Act
 #[test]
 fn every_minute_is_closed_as_a_look_at_every_window_says() {
     let minute = TimeDelta::minutes(1);
-    for seed in 0..40 {
+    for seed in 0..30 {
         let mut dice = Dice(seed * 7_919 + 1);
         // Both changes of the clocks, and a plain week.
         let start = at(dice.one_of(&["2026-03-27T00:00:00Z", "2026-10-24T00:00:00Z", "2026-06-01T00:00:00Z"]));
@@ -98,8 +98,8 @@ fn every_minute_is_closed_as_a_look_at_every_window_says() {
             assert!(here.after < *at && *at <= here.until, "seed {seed}: {at} {here:?}");
             let said = here.closed.map(|closed| (closed.window, closed.act));
             assert_eq!(said, expected[number], "seed {seed}: {at} {owned:?}");
-            // Asked alone, an instant gives the same; every 97th is enough.
-            if number % 97 == 0 {
+            // Asked alone, an instant gives the same; a few are enough.
+            if number % 997 == 0 {
                 let alone = windows.closed(*at);
                 assert_eq!(alone, here.closed, "seed {seed}: {at}");
                 let opens = minutes[number..].iter().zip(&expected[number..]).find(|(_, closed)| closed.is_none());

@@ -1,5 +1,6 @@
 //! Alerts, from the fact to what people read: real dialogues with the local inbox, through a real outbox.
 
+mod muted;
 mod receivers;
 mod telling;
 mod trouble;
@@ -13,7 +14,7 @@ use std::{
 use chrono::Utc;
 use serde_json::json;
 use sexton::{
-    alerts::{self, Alerts, Channel, Channels, Email, Webhook},
+    alerts::{self, Alerts, Channel, Channels, Email, Mutes, Webhook},
     daemon::inbox::{Inbox, Post},
     outbox::{self, Fact, Sent, What},
     secret::Secret,
@@ -48,6 +49,7 @@ impl Desk {
             default: vec![],
             remind: Duration::from_secs(4 * 3_600),
             first_pause: Duration::from_millis(10),
+            mutes: Mutes::default(),
         }
     }
 
@@ -79,7 +81,7 @@ impl Desk {
 
     /// As if everything that was told had been told so long ago.
     async fn let_pass(&self, hours: i32) {
-        sqlx::query("update sexton.delivery set created_at = created_at - make_interval(hours => $1)")
+        sqlx::query("update sexton.delivery set (created_at, next_at) = (created_at - make_interval(hours => $1), next_at - make_interval(hours => $1))")
             .bind(hours)
             .execute(self.database.pool())
             .await
