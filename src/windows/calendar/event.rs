@@ -126,7 +126,7 @@ impl Event {
             }
         };
         if real < TimeDelta::zero() {
-            let why = format!("the event ends before it begins ({})", line.value);
+            let why = format!("the event ends before it begins, at {}", line.value);
             return Err(end_line.unclear(why, "exchange DTSTART and DTEND"));
         }
         // Some programs write the same day as start and end of one day.

@@ -201,7 +201,7 @@ fn what_cannot_be_read_is_told_with_its_line() {
         ),
         (
             "DTSTART:20260102T000000Z\nDTEND:20260101T000000Z",
-            "DTEND:20260101T000000Z: the event ends before it begins (20260101T000000Z)",
+            "DTEND:20260101T000000Z: the event ends before it begins, at 20260102T000000Z",
         ),
         (
             "DTSTART;VALUE=DATE:20260102\nDTEND:20260103T000000Z",
