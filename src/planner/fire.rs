@@ -14,6 +14,7 @@ use crate::{
     outbox::{Fact, What},
     queue::{self, EnqueueError, NewRun},
     spec::Spec,
+    windows,
 };
 
 /// What became of the slots that were due.
@@ -56,6 +57,10 @@ pub(super) async fn fire(
         queue::lock_jobs(connection, &jobs).await?;
         crowds = queue::crowds(connection, &jobs, BUFFER_MOST).await?;
     }
+    let defers =
+        |schedule: &Schedule| catalog.windows_of(schedule).0.iter().any(|window| window.slots == windows::Slots::Defer);
+    let deferring: Vec<&str> = known.iter().filter(|(s, _)| defers(s)).map(|(s, _)| s.name.as_str()).collect();
+    let deferred = if deferring.is_empty() { HashMap::new() } else { queue::deferred(connection, &deferring).await? };
     // A statement of its own, after the schedules are held: whoever pauses one waits for us, or we see the pause.
     let names: Vec<&str> = known.iter().map(|(schedule, _)| schedule.name.as_str()).collect();
     let Some(oldest) = known.iter().map(|(_, at)| *at).min() else { return Ok(Some(Fired::default())) };
@@ -69,7 +74,9 @@ pub(super) async fn fire(
             |pause: &&ledger::Pause| pause.is_of(&schedule.name) && pause.ends_at.is_none_or(|end| end > watermark);
         let pauses: Vec<_> = all_pauses.iter().filter(of_it).cloned().collect();
         let crowd = crowds.get(&schedule.job).copied().unwrap_or_default();
-        let decisions = plan(&Facts { schedule, watermark, now, crowd, pauses: &pauses, closing });
+        let (windows, deferred) = (catalog.windows_of(schedule), deferred.get(&schedule.name).copied());
+        let facts = Facts { schedule, watermark, now, crowd, windows: &windows, deferred, pauses: &pauses, closing };
+        let decisions = plan(&facts);
         let Some(spec) = catalog.spec_for(schedule).filter(|_| !decisions.is_empty()) else { continue };
         for decision in &decisions {
             if let Some(launch) = decision.launch {

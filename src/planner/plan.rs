@@ -20,6 +20,7 @@ use crate::{
     catalog::Schedule,
     ledger::{Decided, Pause},
     queue::Crowd,
+    windows::Windows,
 };
 use slots::Slots;
 use stretch::{Reach, stretches};
@@ -40,6 +41,10 @@ pub struct Facts<'a> {
     pub now: DateTime<Utc>,
     /// The live runs of its job; not looked at where runs may overlap.
     pub crowd: Crowd,
+    /// The windows that it keeps.
+    pub windows: &'a Windows<'a>,
+    /// Until when the newest of its waiting runs waits; looked at only where a window may defer slots.
+    pub deferred: Option<DateTime<Utc>>,
     /// The schedule's pauses since the watermark, the earliest first; they may overlap.
     pub pauses: &'a [Pause],
     /// Whether this is the last act of a revision: then slots of an open pause are decided, too, and those whose start
@@ -104,7 +109,7 @@ pub fn plan(facts: &Facts<'_>) -> Vec<Decision> {
         return Vec::new();
     }
     let until = if facts.closing { now } else { schedule.started_until(now) };
-    let stretches = stretches(schedule, facts.watermark, until, pauses);
+    let stretches = stretches(facts, until);
     let (plan, mut overlap) = (late::Plan::of(schedule, now, &stretches), overlap::Rule::of(facts));
     let mut decisions = Vec::new();
     for stretch in &stretches {
@@ -112,6 +117,10 @@ pub fn plan(facts: &Facts<'_>) -> Vec<Decision> {
             Reach::Shut { decided, reason } => {
                 let slots = Slots::within(schedule, stretch.after, stretch.until);
                 decisions.extend(slots.map(|slots| Decision::of(schedule, slots, *decided, reason.clone())));
+            }
+            Reach::Deferred { window, opens_at } => {
+                let slots = Slots::within(schedule, stretch.after, stretch.until);
+                decisions.extend(slots.into_iter().flat_map(|slots| overlap.defer(slots, window, *opens_at)));
             }
             Reach::Free => {
                 decisions.extend(plan.late(stretch));

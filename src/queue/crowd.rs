@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
@@ -42,6 +43,16 @@ pub async fn crowds(
         (job, Crowd { live: u64::from(live), behind: behind.unsigned_abs() })
     };
     Ok(rows.into_iter().map(crowd).collect())
+}
+
+/// Until when the newest waiting run of each of these schedules waits, where one does.
+pub async fn deferred(
+    connection: &mut PgConnection,
+    schedules: &[&str],
+) -> Result<HashMap<String, DateTime<Utc>>, sqlx::Error> {
+    let rows: Vec<(String, DateTime<Utc>)> =
+        sqlx::query_as(include_str!("../../sql/queue/deferred.sql")).bind(schedules).fetch_all(connection).await?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Makes ready what waited behind others that are over now; gives how many.

@@ -16,7 +16,7 @@ mod settle;
 mod slots;
 
 pub use claim::{Claimed, Promoted, claim, promote};
-pub use crowd::{Crowd, advance, cancel_others, crowds, lock_jobs, replace};
+pub use crowd::{Crowd, advance, cancel_others, crowds, deferred, lock_jobs, replace};
 pub use enqueue::{EnqueueError, NewRun, enqueue, enqueue_all, enqueue_leased, nudge};
 pub use lease::{Held, Neighbour, WorkerInfo, beat, bury, depart, held, neighbours, register, sweep};
 pub use look::{Depth, Filter, LiveThen, Run, depth, find, list, live_at, previous_report};

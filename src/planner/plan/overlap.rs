@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Decision, Facts, add, words};
+use super::{Decision, Facts, Slots, add, words};
 use crate::{
     catalog::{BUFFER_MOST, Overlap, Schedule},
     ledger::Decided,
@@ -41,11 +41,12 @@ pub(super) struct Rule<'a> {
     schedule: &'a Schedule,
     now: DateTime<Utc>,
     crowd: Crowd,
+    deferred: Option<DateTime<Utc>>,
 }
 
 impl<'a> Rule<'a> {
     pub(super) fn of(facts: &Facts<'a>) -> Self {
-        Self { schedule: facts.schedule, now: facts.now, crowd: facts.crowd }
+        Self { schedule: facts.schedule, now: facts.now, crowd: facts.crowd, deferred: facts.deferred }
     }
 
     /// Decides about a slot that may fire.
@@ -85,6 +86,33 @@ impl<'a> Rule<'a> {
                 self.launched(slot, caught_up, Instead::Everybody { at_once: true }, Some(why))
             }
         }
+    }
+
+    /// Decides about the slots of a time that a window closes until `opens_at`: the first waits for it and stands for all
+    /// the others.
+    pub(super) fn defer(&mut self, slots: Slots, window: &str, opens_at: DateTime<Utc>) -> Vec<Decision> {
+        let stands = |slots| {
+            let reason = format!("the run that waits for the end of window `{window}` stands for it");
+            Decision::of(self.schedule, slots, Decided::Coalesced, reason)
+        };
+        if self.deferred.is_some_and(|until| until >= opens_at) {
+            return vec![stands(slots)];
+        }
+        let reason = format!("window `{window}` is closed to it until {opens_at:?}");
+        let launch = Launch {
+            due_at: Some(opens_at),
+            behind: self.schedule.policy.overlap != Overlap::AllowAll,
+            caught_up: false,
+            instead: Instead::Nobody,
+        };
+        let mut decisions = vec![Decision {
+            launch: Some(launch),
+            ..Decision::one(self.schedule, slots.first, Decided::Deferred, reason)
+        }];
+        decisions.extend(Slots::within(self.schedule, slots.first, slots.last).map(stands));
+        self.deferred = Some(opens_at);
+        self.crowd.behind += 1;
+        decisions
     }
 
     /// Where the newest slot takes the place of others, those that were decided beside it never start.

@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
+use super::Facts;
 use crate::{
-    catalog::{Schedule, TICK},
-    ledger::{Decided, Pause},
+    catalog::TICK,
+    ledger::Decided,
+    windows::{Act, Closed},
 };
 
 /// A time between watermark and now: `(after, until]`.
@@ -22,15 +24,22 @@ pub(super) enum Reach {
     Free,
     /// None may, and all get the same decision.
     Shut { decided: Decided, reason: String },
+    /// None may before a window is over, which lies ahead; then one stands for all.
+    Deferred { window: String, opens_at: DateTime<Utc> },
 }
 
-/// Cuts `(watermark, until]` at the pauses, of which all that reach beyond it are still open.
-pub(super) fn stretches(
-    _schedule: &Schedule,
-    watermark: DateTime<Utc>,
-    until: DateTime<Utc>,
-    pauses: &[Pause],
-) -> Vec<Stretch> {
+/// Cuts `(watermark, until]` at the pauses and windows. Of very many windows only the first are cut: then it ends early,
+/// and the next look goes on.
+pub(super) fn stretches(facts: &Facts<'_>, until: DateTime<Utc>) -> Vec<Stretch> {
+    let Facts { watermark, now, pauses, windows, .. } = *facts;
+    let free = |cut: &mut Vec<Stretch>, after, until| {
+        let pieces = windows.stretches(after, until).into_iter();
+        cut.extend(pieces.map(|piece| Stretch {
+            after: piece.after,
+            until: piece.until,
+            reach: reach(piece.closed, now),
+        }));
+    };
     let mut cut = Vec::new();
     let mut at = watermark;
     for pause in pauses {
@@ -47,8 +56,18 @@ pub(super) fn stretches(
     cut
 }
 
-fn free(cut: &mut Vec<Stretch>, after: DateTime<Utc>, until: DateTime<Utc>) {
-    if until > after {
-        cut.push(Stretch { after, until, reach: Reach::Free });
+/// What a window makes of a time.
+fn reach(closed: Option<Closed<'_>>, now: DateTime<Utc>) -> Reach {
+    let Some(Closed { window, act, opens_at }) = closed else { return Reach::Free };
+    match (act, opens_at) {
+        (Act::Defer, Some(opens_at)) if opens_at > now => Reach::Deferred { window: window.to_owned(), opens_at },
+        // It is over, and nobody was there to defer them: they are as late as any other.
+        (Act::Defer, Some(_)) => Reach::Free,
+        (Act::Defer, None) => skipped(format!("window `{window}` is closed and does not open again")),
+        (Act::Skip, _) => skipped(format!("window `{window}` is closed to it")),
     }
+}
+
+fn skipped(reason: String) -> Reach {
+    Reach::Shut { decided: Decided::SkippedWindow, reason }
 }

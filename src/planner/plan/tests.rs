@@ -5,6 +5,7 @@ use crate::{
     catalog::{CatchUp, Overlap, Policy, TICK},
     slots::Cron,
     span::Span,
+    windows::{self, When, Window},
 };
 
 fn schedule(cron: &str) -> Schedule {
@@ -42,8 +43,20 @@ fn planned_with(schedule: &Schedule, watermark: &str, now: &str, live: bool, pau
     shown(&plan(&facts))
 }
 
+/// No window at all.
+static OPEN: Windows<'static> = Windows(Vec::new());
+
 fn facts<'a>(schedule: &'a Schedule, watermark: DateTime<Utc>, now: DateTime<Utc>) -> Facts<'a> {
-    Facts { schedule, watermark, now, crowd: Crowd::default(), pauses: &[], closing: false }
+    Facts {
+        schedule,
+        watermark,
+        now,
+        crowd: Crowd::default(),
+        windows: &OPEN,
+        deferred: None,
+        pauses: &[],
+        closing: false,
+    }
 }
 
 fn crowd(live: bool) -> Crowd {
@@ -163,7 +176,7 @@ fn decisions_cover_every_slot_once_and_in_order() {
     let crowds = [(0, 0), (1, 0), (1, 2), (0, 1)].map(|(live, behind)| Crowd { live, behind });
     let span = |text: &str| text.parse::<Span>().expect(text);
     let pauses = [pause("02:00:00", Some("03:30:30")), pause("03:00:00", Some("04:00:00"))];
-    for cron in ["*/20 * * * * *", "* * * * *", "7 3-9/2 * * *", "0 0 * * *", "@every 50m"] {
+    for cron in ["*/50 30-40 2-4 * * *", "* * * * *", "7 3-9/2 * * *", "0 0 * * *", "@every 50m"] {
         for (overlap, catch_up) in overlaps.iter().flat_map(|overlap| [Skip, Latest, All].map(|rule| (*overlap, rule)))
         {
             for (crowd, moved) in crowds.iter().flat_map(|crowd| ["0s", "37s", "2h"].map(|moved| (*crowd, moved))) {
@@ -327,6 +340,70 @@ fn what_a_pause_kept_from_being_decided_is_as_late_as_after_an_outage() {
     let never = with(hourly, |policy| policy.catch_up = CatchUp::Skip);
     let expected = ["missed_expired 02:00:00-03:00:00 x2", "skipped_paused 04:00:00", "fired 05:00:00"];
     assert_eq!(planned_with(&never, "01:00:00", "05:00:20", false, &over), expected);
+}
+
+fn window(from: &str, until: &str, slots: windows::Slots) -> Window {
+    Window {
+        name: "night".into(),
+        about: None,
+        when: When::listed(vec![at(from)..at(until)]),
+        zone: chrono_tz::UTC,
+        only: false,
+        slots,
+        mute: false,
+        everywhere: false,
+    }
+}
+
+#[test]
+fn what_a_window_closes_is_skipped_as_one() {
+    let hourly = schedule("0 * * * *");
+    let night = window("02:00:00", "05:00:00", windows::Slots::Skip);
+    let windows = Windows(vec![&night]);
+    let planned = |watermark, now| shown(&plan(&Facts { windows: &windows, ..facts(&hourly, at(watermark), at(now)) }));
+    // The first instant is in it, the last is not.
+    assert_eq!(planned("01:30:00", "02:00:00"), ["skipped_window 02:00:00"]);
+    assert_eq!(planned("01:30:00", "05:00:00"), ["skipped_window 02:00:00-04:00:00 x3", "fired 05:00:00"]);
+    // What was late before it is caught up, also while it is closed: the slot is not in it.
+    let expected = ["fired caught up 01:00:00", "skipped_window 02:00:00-03:00:00 x2"];
+    assert_eq!(planned("00:30:00", "03:30:00"), expected);
+    // A pause comes first.
+    let pauses = [pause("03:00:00", Some("03:30:00"))];
+    let both = Facts { windows: &windows, pauses: &pauses, ..facts(&hourly, at("01:30:00"), at("04:00:00")) };
+    let expected = ["skipped_window 02:00:00", "skipped_paused 03:00:00", "skipped_window 04:00:00"];
+    assert_eq!(shown(&plan(&both)), expected);
+    // Of a maintenance window, what lies outside is closed.
+    let only = Window { only: true, ..night.clone() };
+    let windows = Windows(vec![&only]);
+    let facts = Facts { windows: &windows, ..facts(&hourly, at("00:30:00"), at("05:00:30")) };
+    let expected = [
+        "skipped_window 01:00:00",
+        "coalesced 02:00:00-03:00:00 x2",
+        "fired caught up 04:00:00",
+        "skipped_window 05:00:00",
+    ];
+    assert_eq!(shown(&plan(&facts)), expected);
+}
+
+#[test]
+fn a_window_that_defers_keeps_one_run_until_it_is_over() {
+    let hourly = with(schedule("0 * * * *"), |policy| policy.overlap = Overlap::Skip);
+    let night = window("02:00:00", "05:30:00", windows::Slots::Defer);
+    let windows = Windows(vec![&night]);
+    let planned = |watermark, now, deferred: Option<&str>| {
+        let deferred = deferred.map(at);
+        plan(&Facts { windows: &windows, deferred, ..facts(&hourly, at(watermark), at(now)) })
+    };
+    let first = planned("01:30:00", "02:00:10", None);
+    assert_eq!(shown(&first), ["deferred 02:00:00"]);
+    let launch = first[0].launch.expect("a run");
+    assert_eq!((launch.due_at, launch.behind), (Some(at("05:30:00")), true));
+    // The one that waits stands for those that come after it.
+    assert_eq!(shown(&planned("02:00:00", "03:00:00", Some("05:30:00"))), ["coalesced 03:00:00"]);
+    assert_eq!(shown(&planned("01:30:00", "04:00:00", None)), ["deferred 02:00:00", "coalesced 03:00:00-04:00:00 x2"]);
+    // Nobody was there to defer them: they are late like any others.
+    let expected = ["coalesced 02:00:00-04:00:00 x3", "fired caught up 05:00:00"];
+    assert_eq!(shown(&planned("01:30:00", "05:45:00", None)), expected);
 }
 
 #[test]
