@@ -234,7 +234,9 @@ fn spec() -> Spec {
         alert: vec!["ops".to_owned()],
         expect: Default::default(),
         fail_on_breach: false,
+        follows: None,
         then: Vec::new(),
+        pause_on_failure: None,
     }
 }
 

@@ -158,9 +158,7 @@ pub async fn cancel(pool: &PgPool, id: Uuid, by: &str, why: &str) -> Result<Canc
         outbox::record(&mut tx, &[fact]).await?;
     }
     tx.commit().await?;
-    if cancelled == Cancel::Asked {
-        queue::tell_cancel(pool).await;
-    }
+    queue::told(pool, &cancelled).await;
     Ok(cancelled)
 }
 

@@ -37,4 +37,6 @@ select case
            when exists (select from wanted where state <> 'running') then 'ended'
            when exists (select from wanted) then 'asked'
            else (select state::text from sexton.history where id = $1)
-       end
+       end as verdict,
+       -- Only of what others come after.
+       (select chain from gone where spec ? 'then') as chain

@@ -1,4 +1,4 @@
--- Replace what schedule $1 itself has waiting behind others, not what a person asked for: it moves to the history as skipped, because of $2.
+-- Replace what schedule $1 itself has waiting behind others, not what a person asked for: it moves to the history as skipped, because of $2; gives what others come after.
 with gone as (
     delete from sexton.run
     where schedule = $1
@@ -7,10 +7,14 @@ with gone as (
       and behind
       and requested_by = 'schedule ' || $1
     returning *
+), kept as (
+    insert into sexton.history (
+        id, job, kind, state, due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at, caught_up,
+        parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, finished_at, attempts, why)
+    select id, job, kind, 'skipped', due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at, caught_up,
+           parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, clock_timestamp(), attempts, $2
+    from gone
 )
-insert into sexton.history (
-    id, job, kind, state, due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at, caught_up,
-    parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, finished_at, attempts, why)
-select id, job, kind, 'skipped', due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at, caught_up,
-       parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, clock_timestamp(), attempts, $2
+select id, chain
 from gone
+where spec ? 'then'

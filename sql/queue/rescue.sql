@@ -53,6 +53,7 @@ with lost as materialized (
     where progress.run = lost.id
 )
 select run.id as run, run.job, run.kind, run.spec, run.schedule, lost.spent as attempt, lost.silent as worker,
-       lost.goes, run.cancel_by
+       lost.goes, run.cancel_by, run.chain,
+       lost.goes in ('failed', 'cancelled') and run.spec ? 'then' as followed
 from lost
 join sexton.run using (id)

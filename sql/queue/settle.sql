@@ -1,12 +1,12 @@
--- Settle attempts: move what is over to the history, put back what goes on, start what follows; a stale token changes nothing.
+-- Settle attempts: move what is over to the history, put back what goes on; a stale token changes nothing.
 with given as materialized (
     select *
     from unnest(
-        $1::uuid[], $2::bigint[], $3::text[], $4::float8[], $5::text[], $6::text[], $7::text[], $8::jsonb[],
-        $9::jsonb[])
-        as input (run, token, goes, pause, why, help, who, report, next)
+        $1::uuid[], $2::bigint[], $3::text[], $4::float8[], $5::text[], $6::text[], $7::text[], $8::jsonb[])
+        as input (run, token, goes, pause, why, help, who, report)
 ), mine as materialized (
-    select run.id, given.pause, given.help, given.report, given.next, given.goes = 'lost' as lost,
+    select run.id, given.pause, given.help, given.report, given.goes = 'lost' as lost,
+           case when run.spec ? 'then' then run.chain end as chain,
            -- A cancel that came while the attempt ended by itself is kept, not lost in another attempt.
            case
                when asked and given.goes in ('retrying', 'snoozed', 'given_back', 'lost') then 'cancelled'
@@ -55,18 +55,6 @@ with given as materialized (
     from mine
     where run.id = mine.id
       and mine.goes in ('retrying', 'snoozed', 'given_back', 'lost', 'held')
-), followed as (
-    insert into sexton.run (
-        id, job, kind, state, due_at, rank, priority, spec, lease, most_attempts, on_lost,
-        schedule, nominal_at, caught_up, parent, chain, requested_by)
-    select (next->>'id')::uuid, next->>'job', next->>'kind', 'ready', now(),
-           now() - (next->>'priority')::smallint * interval '1 minute', (next->>'priority')::smallint, next->'spec',
-           make_interval(secs => (next->>'lease')::float8), (next->>'most_attempts')::integer, next->>'on_lost',
-           run.schedule, run.nominal_at, run.caught_up, run.id, run.chain, 'after ' || run.job
-    from mine
-    join sexton.run using (id)
-    where mine.goes = 'done'
-      and mine.next is not null
 ), forgotten as (
     delete from sexton.progress
     using mine
@@ -83,6 +71,8 @@ select given.run, given.token,
            else 'stale'
        end as verdict,
        coalesce(mine.goes, given.goes) as goes,
-       mine.who
+       mine.who,
+       -- Only of what others come after.
+       case when mine.goes in ('done', 'skipped', 'failed', 'cancelled') then mine.chain end as chain
 from given
 left join mine on mine.id = given.run

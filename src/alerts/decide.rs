@@ -45,6 +45,8 @@ pub enum Because {
     ChannelFailed,
     /// No backup was proven for too long.
     Late,
+    /// A schedule failed so often that it fires no more.
+    Paused,
 }
 
 impl Because {
@@ -64,6 +66,7 @@ impl Because {
             Self::FilesMended => "files mended",
             Self::ChannelFailed => "channel failed",
             Self::Late => "late",
+            Self::Paused => "paused for failing",
         }
     }
 }
@@ -87,6 +90,7 @@ pub fn decide(event: &Event, now: DateTime<Utc>, remind: TimeDelta) -> Verdict {
         "late" => lasting(Late, Late, "still late, told before"),
         "held" => Verdict::Tell(Held),
         "missed" => Verdict::Tell(Missed),
+        "paused" => Verdict::Tell(Paused),
         // A recovery is told only to those who were told of the trouble.
         "recovered" if event.told_at.is_some() => Verdict::Tell(Recovered),
         "breach_cleared" if event.told_at.is_some() => Verdict::Tell(BreachCleared),
@@ -132,6 +136,7 @@ mod tests {
             (event("recovered", 1, None), Verdict::Quiet("nobody was told of the trouble")),
             (event("breached", 1, Some(1)), Verdict::Tell(Because::Breached)),
             (event("held", 3, Some(1)), Verdict::Tell(Because::Held)),
+            (event("paused", 1, Some(1)), Verdict::Tell(Because::Paused)),
             (event("cancelled", 1, None), Verdict::Quiet("a person did it")),
             (event("lost", 1, None), Verdict::Quiet("another attempt follows")),
         ];

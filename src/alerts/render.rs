@@ -4,7 +4,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::decide::Because;
-use crate::outbox::{Event, FILES, Message, OF_CHANNEL, OF_PROOF, OF_READY};
+use crate::outbox::{Event, FILES, Message, OF_CHANNEL, OF_PROOF, OF_READY, OF_SCHEDULE};
 
 /// The most characters of a line: enough for an error, too little for a dump.
 const LINE: usize = 1_000;
@@ -17,6 +17,9 @@ pub fn render(event: &Event, because: Because, id: Uuid) -> Message {
             format!("the look at {}", event.subject.trim_start_matches(OF_READY))
         }
         None if event.subject.starts_with(OF_PROOF) => event.subject.trim_start_matches(OF_PROOF).to_owned(),
+        None if event.subject.starts_with(OF_SCHEDULE) => {
+            format!("the schedule {}", event.subject.trim_start_matches(OF_SCHEDULE))
+        }
         None if event.subject == FILES => "the job and schedule files".to_owned(),
         None => event.subject.clone(),
     };
@@ -33,8 +36,8 @@ pub fn render(event: &Event, because: Because, id: Uuid) -> Message {
         },
         lines: lines(event),
         help: text(&event.detail, "help"),
-        next: run
-            .map(|run| format!("sexton runs show {run}"))
+        next: (event.subject.strip_prefix(OF_SCHEDULE).map(|schedule| format!("sexton resume {schedule}")))
+            .or_else(|| run.map(|run| format!("sexton runs show {run}")))
             .or_else(|| event.subject.starts_with(OF_READY).then(|| "sexton ready".to_owned()))
             .or_else(|| event.subject.starts_with(OF_PROOF).then(|| "sexton backups status".to_owned()))
             .or_else(|| (event.subject == FILES).then(|| "sexton check".to_owned())),
@@ -48,9 +51,8 @@ pub fn render(event: &Event, because: Because, id: Uuid) -> Message {
 fn severity(because: Because) -> &'static str {
     use Because::*;
     match because {
-        FirstFailure | StillFailing | Breached | StillBreached | Held | Missed | FilesBroken | ChannelFailed | Late => {
-            "problem"
-        }
+        FirstFailure | StillFailing | Breached | StillBreached | Held | Missed | FilesBroken | ChannelFailed | Late
+        | Paused => "problem",
         Recovered | BreachCleared | FilesMended => "recovery",
         FilesDrifted => "note",
     }
@@ -72,6 +74,7 @@ fn title(subject: &str, because: Because, repeat: i64) -> String {
         FilesDrifted => format!("{subject} on this machine are not the active ones"),
         FilesMended => format!("{subject} are good again"),
         Late => format!("{subject} has no fresh proven backup"),
+        Paused => format!("{subject} failed again and again and is paused"),
         ChannelFailed => format!("messages do not get through to {subject}"),
     }
 }
@@ -123,6 +126,25 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_paused_schedule_says_how_it_goes_on() {
+        let event = Event {
+            id: Uuid::nil(),
+            kind: "paused".into(),
+            subject: format!("{OF_SCHEDULE}nightly"),
+            run: Some(Uuid::nil()),
+            incident: Uuid::nil(),
+            repeat: 1,
+            channels: vec![],
+            detail: json!({ "why": "sexton paused it: it failed 3 times in a row" }),
+            at: DateTime::UNIX_EPOCH,
+            told_at: None,
+        };
+        let message = render(&event, Because::Paused, Uuid::nil());
+        assert_eq!(message.title, "the schedule nightly failed again and again and is paused");
+        assert_eq!((message.next.as_deref(), message.severity.as_str()), (Some("sexton resume nightly"), "problem"));
+    }
 
     #[test]
     fn a_message_says_what_happened_and_what_to_do() {

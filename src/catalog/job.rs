@@ -14,6 +14,7 @@ use super::{
     doc::{self, Doc, Key, Node},
     mention::{Mention, What},
     params::{self, Declared},
+    then::{self, Next},
 };
 use crate::{
     expect::Expect,
@@ -52,6 +53,8 @@ pub struct Job {
     pub on_lost: OnLost,
     /// The data set that it works on.
     pub dataset: Option<String>,
+    /// What comes after it, where a schedule names nothing else.
+    pub then: Vec<Next>,
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq)]
@@ -61,11 +64,16 @@ enum OnBreach {
     Fail,
 }
 
-const COMMON: [&str; 9] =
-    ["about", "alert", "expect", "on_breach", "on_lost", "params", "priority", "retry", "timeout"];
+const COMMON: [&str; 10] =
+    ["about", "alert", "expect", "on_breach", "on_lost", "params", "priority", "retry", "then", "timeout"];
 
 /// Reads a job's file.
-pub(super) fn read(doc: &mut Doc<'_>, name: &str, mentions: &mut Vec<Mention>) -> Option<Job> {
+pub(super) fn read(
+    doc: &mut Doc<'_>,
+    name: &str,
+    named: &BTreeSet<String>,
+    mentions: &mut Vec<Mention>,
+) -> Option<Job> {
     super::name_of(doc, name, "job");
     let table = doc.parse()?;
     let before = doc.count();
@@ -86,13 +94,10 @@ pub(super) fn read(doc: &mut Doc<'_>, name: &str, mentions: &mut Vec<Mention>) -
     for (key, _, _) in kind_tables.iter().skip(1) {
         let first = kind_tables[0].2.name;
         let message = format!("a second kind, `{}`, beside `{first}`", key.get_ref());
-        doc.error(
-            key.span(),
-            message,
-            Some("a job does one thing: make a second file and name it in the schedule's `then`".into()),
-        );
+        doc.error(key.span(), message, Some("a job does one thing: make a second file and name it in `then`".into()));
     }
     let mut job = Common::read(doc, &table, mentions);
+    let then = then::read(doc, &table, Some(name), named).unwrap_or_default();
     let Some((key, node, kind)) = kind_tables.first() else {
         if !found_unknown {
             doc.error(
@@ -139,6 +144,7 @@ pub(super) fn read(doc: &mut Doc<'_>, name: &str, mentions: &mut Vec<Mention>) -
         fail_on_breach: job.fail_on_breach,
         on_lost: job.on_lost.unwrap_or(kind.on_lost),
         dataset: inspection.uses.dataset,
+        then,
     })
 }
 

@@ -19,6 +19,7 @@ mod retention;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod then;
 mod window;
 #[cfg(test)]
 mod window_tests;
@@ -41,6 +42,7 @@ pub use problem::{Problem, Severity};
 pub use resolve::ParamProblem;
 pub use retention::Retention;
 pub use schedule::{Schedule, TICK};
+pub use then::Next;
 
 use crate::{dataset::Definition, windows::Window};
 use doc::Doc;
@@ -102,7 +104,8 @@ impl Catalog {
     pub fn parse(files: &Files) -> Parsed {
         let mut catalog = Self::default();
         let mut problems = Vec::new();
-        let mut named = BTreeSet::new();
+        let named: BTreeSet<String> =
+            files.0.keys().filter_map(|path| stem(path, "jobs/")).map(str::to_owned).collect();
         let mut datasets = BTreeSet::new();
         for (path, text) in &files.0 {
             let mut doc = Doc::new(path, text);
@@ -112,13 +115,20 @@ impl Catalog {
                 if let Some(definition) = dataset(&mut doc) {
                     catalog.datasets.insert(name.to_owned(), definition);
                 }
-            } else if let Some(name) = stem(path, "jobs/") {
-                named.insert(name.to_owned());
-                if let Some(job) = job::read(&mut doc, name, &mut catalog.mentions) {
-                    catalog.jobs.insert(name.to_owned(), job);
-                }
+            } else if let Some(name) = stem(path, "jobs/")
+                && let Some(job) = job::read(&mut doc, name, &named, &mut catalog.mentions)
+            {
+                catalog.jobs.insert(name.to_owned(), job);
             }
             problems.extend(doc.problems());
+        }
+        for (path, text) in &files.0 {
+            let job = stem(path, "jobs/").and_then(|name| catalog.jobs.get(name));
+            if let Some(job) = job.filter(|job| !job.then.is_empty()) {
+                let mut doc = Doc::new(path, text);
+                then::given(&mut doc, job, &catalog.jobs);
+                problems.extend(doc.problems());
+            }
         }
         problems.extend(same_but_for_case(&named));
         problems.extend(catalog.mentions.iter().filter_map(|mention| mention.check_dataset(&datasets)));

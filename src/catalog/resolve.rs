@@ -9,10 +9,10 @@ use toml::{
     de::{DeTable, DeValue, ValueDeserializer},
 };
 
-use super::{Catalog, Job, Schedule, doc};
+use super::{Catalog, Job, Next, Schedule, doc};
 use crate::{
     kinds::ParamsAre,
-    spec::{FORMAT, Spec},
+    spec::{FORMAT, Fails, Follows, Spec},
 };
 
 /// Why a trigger is refused.
@@ -36,7 +36,8 @@ impl std::fmt::Display for ParamProblem {
 }
 
 impl Catalog {
-    /// What a run of `job` with these parameters carries; it has no `then`.
+    /// What a run of `job` with these parameters carries, with all that the job's own file says comes after it; those
+    /// inherit the parameters that they declare, too.
     ///
     /// # Errors
     /// Everything that is wrong: an unknown job, unknown or missing parameters, values that do not fit, and what the
@@ -76,19 +77,46 @@ impl Catalog {
                 problem(name, format!("`{}` needs the parameter `{name}`", job.name), Some(help));
             }
         }
-        let spec = self.spec(job, &values);
+        let links = job.then.iter().filter_map(|next| self.jobs.get(&next.job));
+        for link in links.clone() {
+            for (name, value) in &values {
+                if let Some(Err(wrong)) = link.params.get(name).map(|param| param.accept(value)) {
+                    let help = format!("it is handed on to `{}`, which comes after `{}`", link.name, job.name);
+                    problem(name, format!("`{name}` {wrong}"), Some(help));
+                }
+            }
+        }
+        let spec = self.spec(job, &values).followed_by(self.links(&job.then, &values));
         if problems.is_empty() {
             problems.extend(refusals(job, &spec.table));
+        }
+        if problems.is_empty() {
+            let found = links.zip(&spec.then).map(|(link, spec)| refusals(link, &spec.table));
+            problems.extend(found.flatten().map(|found| ParamProblem { param: None, ..found }));
         }
         if problems.is_empty() { Ok(spec) } else { Err(problems) }
     }
 
     /// What a run of this schedule carries, with all that follows it.
     pub fn spec_for(&self, schedule: &Schedule) -> Option<Spec> {
-        let spec = |job: &String| self.jobs.get(job).map(|job| self.spec(job, &schedule.params));
-        let mut first = spec(&schedule.job)?;
-        first.then = schedule.then.iter().map(spec).collect::<Option<_>>()?;
+        let first = self.spec(self.jobs.get(&schedule.job)?, &schedule.params);
+        let mut first = first.followed_by(self.links(&schedule.then, &schedule.params));
+        // Whichever of them fails, the schedule has failed.
+        let fails = |after| Fails { schedule: schedule.name.clone(), after };
+        for spec in &mut first.then {
+            spec.pause_on_failure = schedule.policy.pause_on_failure.map(fails);
+        }
+        first.pause_on_failure = schedule.policy.pause_on_failure.map(fails);
         Some(first)
+    }
+
+    /// The links of a chain, with the parameters that they declare. All jobs are known to be there.
+    fn links(&self, then: &[Next], values: &BTreeMap<String, Value>) -> Vec<Spec> {
+        let link = |next: &Next| {
+            let follows = Follows { after: next.after.clone(), on: next.on };
+            Some(Spec { follows: Some(follows), ..self.spec(self.jobs.get(&next.job)?, values) })
+        };
+        then.iter().filter_map(link).collect()
     }
 
     /// The job with the values that it declares; those are known to fit.
@@ -119,7 +147,9 @@ impl Catalog {
             alert: job.alert.clone().unwrap_or_else(|| self.default_alert.clone()),
             expect: job.expect.clone(),
             fail_on_breach: job.fail_on_breach,
+            follows: None,
             then: Vec::new(),
+            pause_on_failure: None,
         }
     }
 }

@@ -13,7 +13,9 @@ use toml::de::DeTable;
 use super::{
     Job, Policy,
     doc::{self, Doc, Node},
-    params, policy, window,
+    params, policy,
+    then::{self, Next},
+    window,
 };
 use crate::slots::{Cron, Dst, Passes};
 
@@ -38,8 +40,8 @@ pub struct Schedule {
     pub enabled: bool,
     /// Parameters for the job, and for those of `then` that declare them.
     pub params: BTreeMap<String, Value>,
-    /// Jobs that follow, one after the other, each once the one before is done.
-    pub then: Vec<String>,
+    /// What comes after it: what it names itself, else what its job names.
+    pub then: Vec<Next>,
     /// Its file.
     pub file: String,
 }
@@ -128,22 +130,17 @@ fn entry(
         }
     }
     let job = needed(doc, node, table, "job");
-    let then = then(doc, table);
-    for (name, at) in job.iter().chain(&then) {
-        if !known.named.contains(name) {
-            let help = doc::suggest(name, known.named.iter().map(String::as_str));
-            let help = help.unwrap_or_else(|| format!("make jobs/{name}.toml"));
-            doc.error(at.span(), format!("there is no job `{name}`"), Some(help));
-        }
+    if let Some((name, at)) = job.as_ref().filter(|(name, _)| !known.named.contains(name)) {
+        let help = doc::suggest(name, known.named.iter().map(String::as_str));
+        let help = help.unwrap_or_else(|| format!("make jobs/{name}.toml"));
+        doc.error(at.span(), format!("there is no job `{name}`"), Some(help));
     }
-    if let Some((job, _)) = &job {
-        for (_, at) in then.iter().filter(|(name, _)| name == job) {
-            doc.error(at.span(), format!("`{job}` would follow itself"), Some("take it out of `then`".into()));
-        }
-    }
+    let first = job.as_ref().map(|(name, _)| name.as_str());
+    let of_job = || first.and_then(|name| known.jobs.get(name)).map(|job| job.then.clone()).unwrap_or_default();
+    let then = then::read(doc, table, first, known.named).unwrap_or_else(of_job);
     let zone = zone(doc, table);
     let cron = cron(doc, node, table, zone.unwrap_or(Tz::UTC), name.as_ref().map_or("", |(name, _)| name));
-    let chain: Vec<&str> = job.iter().chain(&then).map(|(name, _)| name.as_str()).collect();
+    let chain: Vec<&str> = first.into_iter().chain(then.iter().map(|next| next.job.as_str())).collect();
     let params = table.get("params").map(|node| values(doc, node, &chain, known)).unwrap_or_default();
     all_given(doc, node, table, &chain, known);
     // Everything is read before the first `?`, so that every problem is told.
@@ -164,7 +161,7 @@ fn entry(
         windows: windows?,
         enabled: enabled?,
         params,
-        then: then.into_iter().map(|(name, _)| name).collect(),
+        then,
         file: doc.file.to_owned(),
     })
 }
@@ -180,17 +177,6 @@ fn needed<'n, 'i>(
         None => {
             doc.error(entry.span(), format!("a schedule needs `{key}`"), Some(format!("write {SHAPE}")));
             None
-        }
-    }
-}
-
-fn then<'n, 'i>(doc: &mut Doc<'_>, table: &'n DeTable<'i>) -> Vec<(String, &'n Node<'i>)> {
-    let Some(node) = table.get("then") else { return Vec::new() };
-    match node.get_ref().as_array() {
-        Some(items) => items.iter().filter_map(|item| Some((doc.read::<String>(item)?, item))).collect(),
-        None => {
-            doc.error(node.span(), "`then` must be a list of jobs".into(), Some("write then = [\"JOB\"]".into()));
-            Vec::new()
         }
     }
 }

@@ -303,7 +303,7 @@ max_rows = 4
         19 | [cleanup]
            |  ^^^^^^^
            |
-           = help: a job does one thing: make a second file and name it in the schedule's `then`
+           = help: a job does one thing: make a second file and name it in `then`
     "#);
 }
 

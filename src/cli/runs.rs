@@ -24,6 +24,9 @@ pub enum Command {
         /// Only in this state: waiting, ready, running, retrying, held, done, skipped, failed, cancelled
         #[arg(long, value_name = "STATE")]
         state: Option<String>,
+        /// Only of the chain that this run belongs to
+        #[arg(long, value_name = "RUN")]
+        chain: Option<Uuid>,
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(i64).range(1..=1000))]
         limit: i64,
@@ -64,8 +67,12 @@ pub enum Command {
 pub(super) async fn run(cli: &Cli, command: &Command, out: &mut dyn Write) -> Result<u8, AskError> {
     let pool = reach::queue_pool(cli.config.as_deref()).await?;
     match command {
-        Command::List { job, state, limit } => {
-            let filter = Filter { job: job.clone(), state: state.clone(), limit: *limit, ..Filter::default() };
+        Command::List { job, state, chain, limit } => {
+            let chain = match chain {
+                Some(id) => Some(queue::find(&pool, *id).await?.ok_or_else(|| unknown(*id))?.chain),
+                None => None,
+            };
+            let filter = Filter { job: job.clone(), state: state.clone(), chain, limit: *limit, ..Filter::default() };
             let runs = queue::list(&pool, &filter).await?;
             if cli.json {
                 writeln!(out, "{}", serde_json::to_string_pretty(&runs)?)?;
@@ -74,7 +81,8 @@ pub(super) async fn run(cli: &Cli, command: &Command, out: &mut dyn Write) -> Re
             }
         }
         Command::Show { id } => {
-            let run = queue::find(&pool, *id).await?.ok_or_else(|| unknown(*id))?;
+            let mut run = queue::find(&pool, *id).await?.ok_or_else(|| unknown(*id))?;
+            run.links = queue::linked(&pool, &run).await?;
             if cli.json {
                 writeln!(out, "{}", serde_json::to_string_pretty(&run)?)?;
             } else {
@@ -232,6 +240,24 @@ fn show(run: &Run, out: &mut dyn Write) -> std::io::Result<()> {
     }
     for (name, value) in run.report.as_object().into_iter().flatten().filter(|(name, _)| !name.starts_with('_')) {
         writeln!(out, "  {name} = {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))?;
+    }
+    chain(run, out)
+}
+
+/// The chain that it belongs to, a job a line, in order.
+fn chain(run: &Run, out: &mut dyn Write) -> std::io::Result<()> {
+    let width = run.links.iter().map(|link| link.job.len()).max().unwrap_or(0);
+    for (n, link) in run.links.iter().enumerate() {
+        let title = if n == 0 { "chain" } else { "" };
+        let here = if link.run == Some(run.id) { '>' } else { ' ' };
+        let state = link.state.replace('_', " ");
+        let why = match (&link.why, link.run) {
+            (Some(why), None) if link.state == "waits" => format!(" {why}"),
+            (Some(why), _) => format!(": {}", why.lines().next().unwrap_or_default()),
+            (None, _) => String::new(),
+        };
+        let id = link.run.filter(|id| *id != run.id).map(|id| format!("  (run {id})")).unwrap_or_default();
+        writeln!(out, "{title:9}{here} {:width$}  {state}{why}{id}", link.job)?;
     }
     Ok(())
 }

@@ -36,7 +36,9 @@ pub(super) async fn run(cli: &Cli, args: &OnceArgs, out: &mut dyn Write) -> Resu
     }
     // The files beside the settings count, as a person who edits and tries them expects; daemons keep their revision.
     let catalog = parts.catalog()?;
-    let spec = requests::resolve(&catalog, &args.job, &args.values())?;
+    let mut spec = requests::resolve(&catalog, &args.job, &args.values())?;
+    // This process does this job; what comes after it is for daemons, which have files of their own.
+    spec.then.clear();
 
     let (said, progress) = watch::channel(None);
     let bar = tokio::spawn(draw(progress));

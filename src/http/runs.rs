@@ -174,7 +174,10 @@ fn parse(id: &str) -> Result<Uuid, Problem> {
 
 /// One run, or the problem that there is none.
 pub(super) async fn load(surface: &Surface, id: Uuid) -> Result<Run, Problem> {
-    queue::find(&surface.pool, id).await.map_err(|error| Problem::database(&error))?.ok_or_else(|| no_run(id))
+    let found = queue::find(&surface.pool, id).await.map_err(|error| Problem::database(&error))?;
+    let mut run = found.ok_or_else(|| no_run(id))?;
+    run.links = queue::linked(&surface.pool, &run).await.map_err(|error| Problem::database(&error))?;
+    Ok(run)
 }
 
 fn no_run(id: Uuid) -> Problem {

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{FromRow, PgConnection, PgPool};
+use uuid::Uuid;
 
 /// A time in which a schedule fires nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow)]
@@ -69,6 +70,29 @@ pub async fn pause(
         .await?;
     transaction.commit().await?;
     Ok(pause)
+}
+
+/// Pauses a schedule in Sexton's name, in the caller's transaction, if it has failed at least `after` times in a row and
+/// is not paused already. A run of `chain` has just failed in that transaction; `failed` says which.
+///
+/// It takes no lock on the schedule, which deciders hold while they lock jobs: a slot that is being decided at this
+/// instant still fires.
+pub async fn pause_failing(
+    connection: &mut PgConnection,
+    schedule: &str,
+    after: u32,
+    chain: Uuid,
+    failed: &str,
+) -> Result<Option<Pause>, sqlx::Error> {
+    // Two runs that fail at the same instant are counted one after the other, and so the second sees both.
+    sqlx::query(include_str!("../../sql/ledger/lock_failing.sql")).bind(schedule).execute(&mut *connection).await?;
+    sqlx::query_as(include_str!("../../sql/ledger/pause_failing.sql"))
+        .bind(schedule)
+        .bind(i64::from(after))
+        .bind(chain)
+        .bind(failed)
+        .fetch_optional(connection)
+        .await
 }
 
 /// Ends the open pauses of a schedule, or those of all (which leaves those of single schedules).

@@ -57,6 +57,7 @@ impl Health {
             What::Late => vec![self.fail(fact, "late", id)],
             What::Lost => vec![News { kind: "lost", repeat: 1, incident: self.incident }],
             What::Missed => vec![News { kind: "missed", repeat: 1, incident: None }],
+            What::Paused => vec![News { kind: "paused", repeat: 1, incident: None }],
             What::Cancelled => {
                 self.last_end_at = Some(fact.at);
                 vec![News { kind: "cancelled", repeat: 1, incident: None }]

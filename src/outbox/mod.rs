@@ -36,11 +36,14 @@ pub const OF_READY: &str = ":ready ";
 /// What the subject of a fact about the age of proven backups begins with; their name and vault follow.
 pub const OF_PROOF: &str = ":proof ";
 
+/// What the subject of a fact about a schedule begins with; its name follows.
+pub const OF_SCHEDULE: &str = ":schedule ";
+
 /// Something that is settled.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fact {
     /// The job that it is about, or [`FILES`], or [`OF_CHANNEL`] and a channel's name, [`OF_READY`] and a job's,
-    /// or [`OF_PROOF`] and the name of backups.
+    /// [`OF_PROOF`] and the name of backups, or [`OF_SCHEDULE`] and a schedule's.
     pub job: String,
     /// The run.
     pub run: Option<Uuid>,
@@ -84,4 +87,6 @@ pub enum What {
     ChannelFailed,
     /// The newest proven backup is older than it may be.
     Late,
+    /// A schedule failed so often that it was paused.
+    Paused,
 }

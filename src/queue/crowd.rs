@@ -8,7 +8,11 @@ use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::{Cancel, cancel_in};
+use super::{
+    Cancel,
+    follow::{Over, follow},
+    people::cancel_row,
+};
 
 /// The live runs of a job: waiting, ready, running, backing off or held, whoever asked for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,7 +77,13 @@ pub async fn advance(connection: &mut PgConnection) -> Result<u64, sqlx::Error> 
 
 /// Moves what a schedule has waiting behind others to the history; a newer slot takes its place.
 pub async fn replace(connection: &mut PgConnection, schedule: &str, why: &str) -> Result<(), sqlx::Error> {
-    sqlx::query(include_str!("../../sql/queue/replace.sql")).bind(schedule).bind(why).execute(connection).await?;
+    let gone: Vec<(Uuid, Uuid)> = sqlx::query_as(include_str!("../../sql/queue/replace.sql"))
+        .bind(schedule)
+        .bind(why)
+        .fetch_all(&mut *connection)
+        .await?;
+    let over: Vec<Over> = gone.into_iter().map(|(run, chain)| Over { run, chain }).collect();
+    follow(connection, &over).await?;
     Ok(())
 }
 
@@ -88,10 +98,14 @@ pub async fn cancel_others(
 ) -> Result<bool, sqlx::Error> {
     let live: Vec<Uuid> =
         sqlx::query_scalar(include_str!("../../sql/queue/live.sql")).bind(job).fetch_all(&mut *connection).await?;
-    let mut asked = false;
+    let (mut asked, mut over) = (false, Vec::new());
     for run in &live {
-        asked |= cancel_in(connection, *run, by, why).await? == Cancel::Asked;
+        let (cancelled, ended) = cancel_row(connection, *run, by, why).await?;
+        asked |= cancelled == Cancel::Asked;
+        over.extend(ended);
     }
+    // Rows of runs are locked before chains.
+    follow(connection, &over).await?;
     if at_once && asked {
         sqlx::query(include_str!("../../sql/queue/hurry.sql")).bind(&live).execute(connection).await?;
     }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::Linked;
 use crate::speed;
 
 /// A run, live or final, as the API and the command line show it.
@@ -88,6 +89,10 @@ pub struct Run {
     pub pause_by: Option<String>,
     /// Why they did.
     pub pause_why: Option<String>,
+    /// The chain that it belongs to, where one run was asked for; see [`linked`](super::linked()).
+    #[sqlx(skip)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Linked>,
 }
 
 impl Run {

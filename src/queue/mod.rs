@@ -4,10 +4,13 @@
 //! history, or rescued when its worker fell silent. One question is one file here and its statements are in
 //! `sql/queue`. States and who changes them: [`state`](crate::state).
 
+mod chain;
 mod claim;
 mod crowd;
 mod enqueue;
+mod follow;
 mod lease;
+mod linked;
 mod look;
 mod people;
 mod progress;
@@ -19,8 +22,9 @@ pub use claim::{Claimed, Promoted, claim, promote};
 pub use crowd::{Crowd, advance, cancel_others, crowds, deferred, lock_jobs, replace};
 pub use enqueue::{EnqueueError, NewRun, enqueue, enqueue_all, enqueue_leased, nudge};
 pub use lease::{Held, Neighbour, WorkerInfo, beat, bury, depart, held, neighbours, register, sweep};
+pub use linked::{Linked, linked};
 pub use look::{Depth, Filter, LiveThen, Run, depth, find, list, live_at, previous_report};
-pub use people::{Cancel, Pause, Resume, Retried, cancel, cancel_in, pause, resume, retry, tell_cancel};
+pub use people::{Cancel, Pause, Resume, Retried, cancel, cancel_in, pause, resume, retry, tell_cancel, told};
 pub use progress::{Far, progress};
 pub use rescue::{Fate, Rescued, rescue};
 pub use settle::{Ending, Goes, Settled, SettledRow, Verdict, settle};

@@ -3,7 +3,12 @@
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{CANCEL, enqueue::tell, nudge};
+use super::{
+    CANCEL,
+    enqueue::tell,
+    follow::{Over, follow},
+    nudge,
+};
 
 /// What a cancel did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,27 +25,53 @@ pub enum Cancel {
 
 /// Cancels a run: one that does not run moves to the history, one that runs is asked to end.
 pub async fn cancel(pool: &PgPool, run: Uuid, by: &str, why: &str) -> Result<Cancel, sqlx::Error> {
-    let cancelled = cancel_in(&mut *pool.acquire().await?, run, by, why).await?;
-    if cancelled == Cancel::Asked {
-        tell_cancel(pool).await;
+    let mut transaction = pool.begin().await?;
+    let cancelled = cancel_in(&mut transaction, run, by, why).await?;
+    transaction.commit().await?;
+    told(pool, &cancelled).await;
+    Ok(cancelled)
+}
+
+/// The same in a transaction of the caller's, who [tells the workers](told) after its commit. What follows on the end
+/// of a run that does not run starts in it, too.
+pub async fn cancel_in(connection: &mut PgConnection, run: Uuid, by: &str, why: &str) -> Result<Cancel, sqlx::Error> {
+    let (cancelled, over) = cancel_row(connection, run, by, why).await?;
+    if let Some(over) = over {
+        follow(connection, &[over]).await?;
     }
     Ok(cancelled)
 }
 
-/// The same in a transaction of the caller's, who [tells the workers](tell_cancel) after its commit.
-pub async fn cancel_in(connection: &mut PgConnection, run: Uuid, by: &str, why: &str) -> Result<Cancel, sqlx::Error> {
-    let said: Option<String> = sqlx::query_scalar(include_str!("../../sql/queue/cancel.sql"))
+/// The same but for what follows, which is for the caller to [start](follow).
+pub(super) async fn cancel_row(
+    connection: &mut PgConnection,
+    run: Uuid,
+    by: &str,
+    why: &str,
+) -> Result<(Cancel, Option<Over>), sqlx::Error> {
+    let (said, chain): (Option<String>, Option<Uuid>) = sqlx::query_as(include_str!("../../sql/queue/cancel.sql"))
         .bind(run)
         .bind(by)
         .bind(why)
         .fetch_one(connection)
         .await?;
-    Ok(match said.as_deref() {
+    let cancelled = match said.as_deref() {
         None => Cancel::Unknown,
         Some("ended") => Cancel::Ended,
         Some("asked") => Cancel::Asked,
         Some(state) => Cancel::Over(state.to_owned()),
-    })
+    };
+    Ok((cancelled, chain.map(|chain| Over { run, chain })))
+}
+
+/// Tells workers what a cancel means for them: a hint, after the commit.
+pub async fn told(pool: &PgPool, cancelled: &Cancel) {
+    match cancelled {
+        Cancel::Asked => tell_cancel(pool).await,
+        // What follows on it may be ready.
+        Cancel::Ended => nudge(pool).await,
+        Cancel::Over(_) | Cancel::Unknown => {}
+    }
 }
 
 /// Tells workers to look for runs that are to be cancelled or paused: a hint, after the commit.

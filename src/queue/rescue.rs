@@ -8,11 +8,15 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::follow::{Over, follow};
+
 /// A run that was taken from a silent worker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rescued {
     /// The run.
     pub run: Uuid,
+    /// The first run of its chain.
+    pub chain: Uuid,
     /// Its job.
     pub job: String,
     /// The kind's name.
@@ -45,24 +49,28 @@ pub enum Fate {
     },
 }
 
-/// Takes up to 500 lost runs from their workers, in the caller's transaction.
+/// Takes up to 500 lost runs from their workers, in the caller's transaction, and starts what follows on those that are
+/// over.
 ///
 /// `steady` is how long the rescuer itself has been in touch with the database without a break: one that was cut off
 /// cannot tell a dead worker from one that was cut off with it, so it lets everybody have a whole lease first.
 pub async fn rescue(connection: &mut PgConnection, steady: Duration) -> Result<Vec<Rescued>, sqlx::Error> {
-    type Row = (Uuid, String, String, Value, Option<String>, i32, Option<Uuid>, String, Option<String>);
+    type Row = (Uuid, String, String, Value, Option<String>, i32, Option<Uuid>, String, Option<String>, Uuid, bool);
     let rows: Vec<Row> = sqlx::query_as(include_str!("../../sql/queue/rescue.sql"))
         .bind(steady.as_secs_f64())
-        .fetch_all(connection)
+        .fetch_all(&mut *connection)
         .await?;
-    let read = |(run, job, kind, spec, schedule, attempt, worker, goes, cancel_by): Row| {
+    let over: Vec<Over> =
+        rows.iter().filter(|row| row.10).map(|(run, .., chain, _)| Over { run: *run, chain: *chain }).collect();
+    follow(connection, &over).await?;
+    let read = |(run, job, kind, spec, schedule, attempt, worker, goes, cancel_by, chain, _): Row| {
         let fate = match goes.as_str() {
             "held" => Fate::Held,
             "failed" => Fate::Failed,
             "cancelled" => Fate::Cancelled { by: cancel_by.unwrap_or_default() },
             _ => Fate::Ready,
         };
-        Rescued { run, job, kind, spec, schedule, attempt, worker, fate }
+        Rescued { run, chain, job, kind, spec, schedule, attempt, worker, fate }
     };
     Ok(rows.into_iter().map(read).collect())
 }

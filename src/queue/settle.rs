@@ -1,19 +1,17 @@
 //! What becomes of a run when its attempt has ended.
 //!
-//! One statement settles many attempts: what is over moves to the history, what goes on is put back, and what
-//! follows along `then` is enqueued, all or nothing. Settling twice is harmless: when the reply of a COMMIT was
-//! lost, the second time recognises its own work.
+//! One statement settles many attempts: what is over moves to the history, what goes on is put back, all or nothing.
+//! In the same transaction starts what [follows](super::follow) in their chains; without one that costs nothing.
+//! Settling twice is harmless: when the reply of a COMMIT was lost, the second time recognises its own work.
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-use super::enqueue::{most_attempts, on_lost};
+use super::follow::{Over, follow};
 use crate::{
     outcome::Report,
-    spec::Spec,
     state::{Final, Live},
 };
 
@@ -31,14 +29,12 @@ pub struct Settled {
 /// How an attempt ended, and so what becomes of the run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ending {
-    /// Done: to the history, and `then` follows.
+    /// Done: to the history.
     Done {
         /// Its numbers.
         report: Report,
-        /// What follows, first to last.
-        then: Vec<Spec>,
     },
-    /// Nothing to do: to the history; nothing follows.
+    /// Nothing to do: to the history.
     Skipped {
         /// Why.
         why: String,
@@ -107,6 +103,8 @@ pub struct SettledRow {
     pub goes: Goes,
     /// Who cancelled it, if it went that way.
     pub cancelled_by: Option<String>,
+    /// Runs that its end started.
+    pub followed: Vec<Uuid>,
 }
 
 /// Whether a settling counted.
@@ -120,23 +118,30 @@ pub enum Verdict {
     Stale,
 }
 
-/// Settles attempts in the caller's transaction, in one statement; gives a row for each, in any order.
+/// Settles attempts in the caller's transaction, in one statement, and starts what follows; gives a row for each, in
+/// any order.
 pub async fn settle(connection: &mut PgConnection, settled: &[Settled]) -> Result<Vec<SettledRow>, sqlx::Error> {
     let parts: Vec<Parts<'_>> = settled.iter().map(|one| Parts::of(&one.ending)).collect();
-    let rows: Vec<(Uuid, i64, String, String, Option<String>)> =
-        sqlx::query_as(include_str!("../../sql/queue/settle.sql"))
-            .bind(settled.iter().map(|one| one.run).collect::<Vec<_>>())
-            .bind(settled.iter().map(|one| one.token).collect::<Vec<_>>())
-            .bind(parts.iter().map(|part| part.goes).collect::<Vec<_>>())
-            .bind(parts.iter().map(|part| part.pause.as_secs_f64()).collect::<Vec<_>>())
-            .bind(parts.iter().map(|part| part.why).collect::<Vec<_>>())
-            .bind(parts.iter().map(|part| part.help).collect::<Vec<_>>())
-            .bind(parts.iter().map(|part| part.who).collect::<Vec<_>>())
-            .bind(parts.iter().map(|part| part.report.map(Json)).collect::<Vec<_>>())
-            .bind(parts.iter().map(|part| part.next.as_ref().map(Json)).collect::<Vec<_>>())
-            .fetch_all(connection)
-            .await?;
-    Ok(rows.into_iter().map(|(run, token, verdict, goes, who)| read(run, token, &verdict, &goes, who)).collect())
+    type Row = (Uuid, i64, String, String, Option<String>, Option<Uuid>);
+    let rows: Vec<Row> = sqlx::query_as(include_str!("../../sql/queue/settle.sql"))
+        .bind(settled.iter().map(|one| one.run).collect::<Vec<_>>())
+        .bind(settled.iter().map(|one| one.token).collect::<Vec<_>>())
+        .bind(parts.iter().map(|part| part.goes).collect::<Vec<_>>())
+        .bind(parts.iter().map(|part| part.pause.as_secs_f64()).collect::<Vec<_>>())
+        .bind(parts.iter().map(|part| part.why).collect::<Vec<_>>())
+        .bind(parts.iter().map(|part| part.help).collect::<Vec<_>>())
+        .bind(parts.iter().map(|part| part.who).collect::<Vec<_>>())
+        .bind(parts.iter().map(|part| part.report.map(Json)).collect::<Vec<_>>())
+        .fetch_all(&mut *connection)
+        .await?;
+    let over: Vec<Over> =
+        rows.iter().filter_map(|(run, .., chain)| Some(Over { run: *run, chain: (*chain)? })).collect();
+    let followed = follow(connection, &over).await?;
+    let row = |(run, token, verdict, goes, who, _): Row| {
+        let followed = followed.iter().filter(|(parent, _)| *parent == run).map(|(_, next)| *next).collect();
+        SettledRow { followed, ..read(run, token, &verdict, &goes, who) }
+    };
+    Ok(rows.into_iter().map(row).collect())
 }
 
 /// One ending, as the statement takes it.
@@ -148,15 +153,12 @@ struct Parts<'a> {
     help: Option<&'a str>,
     who: Option<&'a str>,
     report: Option<&'a Report>,
-    next: Option<Value>,
 }
 
 impl<'a> Parts<'a> {
     fn of(ending: &'a Ending) -> Self {
         match ending {
-            Ending::Done { report, then } => {
-                Self { goes: "done", report: Some(report), next: next(then), ..Self::default() }
-            }
+            Ending::Done { report } => Self { goes: "done", report: Some(report), ..Self::default() },
             Ending::Skipped { why } => Self { goes: "skipped", why: Some(why), ..Self::default() },
             Ending::Failed { why, help, report } => {
                 Self { goes: "failed", why: Some(why), help: help.as_deref(), report: Some(report), ..Self::default() }
@@ -172,23 +174,6 @@ impl<'a> Parts<'a> {
             Ending::Lost { why } => Self { goes: "lost", why: Some(why), ..Self::default() },
         }
     }
-}
-
-/// The run that follows: the first of `then`, which carries the rest.
-fn next(then: &[Spec]) -> Option<Value> {
-    let (first, rest) = then.split_first()?;
-    let mut spec = first.clone();
-    spec.then.extend_from_slice(rest);
-    Some(json!({
-        "id": Uuid::now_v7(),
-        "job": spec.job,
-        "kind": spec.kind,
-        "priority": spec.priority,
-        "lease": spec.lease.0.as_secs_f64(),
-        "most_attempts": most_attempts(&spec),
-        "on_lost": on_lost(&spec),
-        "spec": spec,
-    }))
 }
 
 fn read(run: Uuid, token: i64, verdict: &str, goes: &str, who: Option<String>) -> SettledRow {
@@ -208,5 +193,5 @@ fn read(run: Uuid, token: i64, verdict: &str, goes: &str, who: Option<String>) -
         _ => Goes::On(Live::Ready),
     };
     let cancelled_by = who.filter(|_| goes == Goes::Over(Final::Cancelled));
-    SettledRow { run, token, verdict, goes, cancelled_by }
+    SettledRow { run, token, verdict, goes, cancelled_by, followed: Vec::new() }
 }

@@ -110,7 +110,7 @@ fn reason(ending: &Ending) -> (Option<&str>, Option<&str>) {
 }
 
 /// Who is told, also of a run whose snapshot cannot be read as a whole.
-fn channels(spec: &Value) -> Vec<String> {
+pub(super) fn channels(spec: &Value) -> Vec<String> {
     let names = spec.get("alert").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     names.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }

@@ -19,7 +19,7 @@ use crate::{
     outcome::{Failure, Outcome, Report},
     queue::{self, Claimed, Ending},
     retry::Retry,
-    spec::{FORMAT, Spec},
+    spec::{NEWEST, Spec},
 };
 
 /// How an attempt ended, and what is to be told of it.
@@ -75,8 +75,8 @@ pub(super) fn broke(attempt: &Attempt, error: &dyn std::error::Error) -> Ended {
 fn read(shared: &Shared, run: &Claimed) -> Result<(Spec, &'static Entry), Failure> {
     let help = "run daemons of one version; if they are, cancel this run and trigger the job again";
     let format = run.spec.get("format").and_then(serde_json::Value::as_u64);
-    if format.is_some_and(|format| format > u64::from(FORMAT)) {
-        return Err(Failure::later(format!("the run was made by a newer sexton (format {format:?}, known {FORMAT})"))
+    if format.is_some_and(|format| format > u64::from(NEWEST)) {
+        return Err(Failure::later(format!("the run was made by a newer sexton (format {format:?}, known {NEWEST})"))
             .help(help));
     }
     let spec = Spec::deserialize(&run.spec)
@@ -215,7 +215,7 @@ fn outcome_word(spec: &Spec, run: &Claimed, outcome: Outcome, took: Duration) ->
                     report,
                 }
             } else {
-                Ending::Done { report, then: spec.then.clone() }
+                Ending::Done { report }
             };
             Ended { ending, breaches, took }
         }
@@ -248,7 +248,7 @@ impl Ended {
     /// Its numbers.
     pub fn report(&self) -> Option<&Report> {
         match &self.ending {
-            Ending::Done { report, .. } | Ending::Failed { report, .. } => Some(report),
+            Ending::Done { report } | Ending::Failed { report, .. } => Some(report),
             _ => None,
         }
     }

@@ -14,6 +14,7 @@ mod attempt;
 mod backend;
 mod dispatch;
 mod facts;
+mod failing;
 mod guard;
 mod identity;
 mod lease;

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Shared, facts, identity,
+    Shared, facts, failing, identity,
     wire::{Wire, WireError},
 };
 use crate::{
@@ -54,7 +54,8 @@ async fn look(shared: &Shared, wire: &mut Wire) -> Result<Vec<Rescued>, WireErro
     wire.with(async |connection| {
         let mut transaction = connection.begin().await?;
         let rescued = queue::rescue(&mut transaction, steady).await?;
-        let news = facts::of_rescued(&rescued);
+        let mut news = facts::of_rescued(&rescued);
+        news.extend(failing::pause(&mut transaction, &failing::of_rescued(&rescued)).await?);
         if !news.is_empty() {
             outbox::record(&mut transaction, &news).await?;
         }

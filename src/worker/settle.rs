@@ -11,7 +11,7 @@ use tokio::{sync::mpsc, time::sleep};
 use super::{
     Ended, Shared,
     attempt::{Attempt, Key},
-    facts,
+    facts, failing,
     wire::{Wire, WireError, backoff},
 };
 use crate::{
@@ -89,7 +89,8 @@ async fn transaction(wire: &mut Wire, batch: &[Ack]) -> Result<Vec<SettledRow>, 
     wire.with(async |connection| {
         let mut transaction = connection.begin().await?;
         let rows = queue::settle(&mut transaction, &settled).await?;
-        let news = facts::of_settled(batch, &rows);
+        let mut news = facts::of_settled(batch, &rows);
+        news.extend(failing::pause(&mut transaction, &failing::of_settled(batch, &rows)).await?);
         if !news.is_empty() {
             outbox::record(&mut transaction, &news).await?;
         }
@@ -135,7 +136,7 @@ async fn after(shared: &Shared, batch: &[Ack], rows: &[SettledRow]) {
             }
         }
         ready |= rows.get(&ack.attempt.key()).is_some_and(|row| row.goes == Goes::On(Live::Ready));
-        ready |= matches!(&ack.ended.ending, Ending::Done { then, .. } if !then.is_empty());
+        ready |= rows.get(&ack.attempt.key()).is_some_and(|row| !row.followed.is_empty());
         if matches!(&ack.ended.ending, Ending::Retrying { .. } | Ending::Snoozed { .. }) {
             shared.wake.notify_one();
         }

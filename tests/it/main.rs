@@ -19,6 +19,7 @@ mod outbox;
 mod planner;
 mod queue;
 mod shipped;
+mod then;
 mod tidy;
 mod vault;
 mod why;

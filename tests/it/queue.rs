@@ -56,7 +56,7 @@ async fn silence(pool: &PgPool, worker: Uuid) {
 }
 
 fn done() -> Ending {
-    Ending::Done { report: Report::new().with("rows", 7), then: Vec::new() }
+    Ending::Done { report: Report::new().with("rows", 7) }
 }
 
 fn retrying() -> Ending {
@@ -127,10 +127,10 @@ async fn a_done_run_moves_to_the_history_and_its_followers_start_one_after_the_o
     let database = Database::new().await;
     let pool = database.pool();
     let me = worker(pool).await;
-    let first = enqueue(pool, spec("archive", "noop", json!({}))).await;
-    let claimed = claim_one(pool, me).await;
     let then = vec![spec("cleanup", "noop", json!({})), spec("validate", "noop", json!({}))];
-    let ending = Ending::Done { report: Report::new().with("rows", 7), then };
+    let first = enqueue(pool, spec("archive", "noop", json!({})).followed_by(then)).await;
+    let claimed = claim_one(pool, me).await;
+    let ending = done();
     let row = settle(pool, first, claimed.token, ending.clone()).await;
     assert_eq!((row.verdict, row.goes), (Verdict::Applied, Goes::Over(Final::Done)));
     // A reply that was lost makes the worker settle again.
@@ -142,8 +142,7 @@ async fn a_done_run_moves_to_the_history_and_its_followers_start_one_after_the_o
     assert_eq!((second.job.as_str(), second.parent, second.chain), ("cleanup", Some(first), first));
     assert_eq!(second.requested_by, "after archive");
     assert!(queue::claim(pool, me, 9).await.unwrap().is_empty(), "the third waits for the second");
-    let rest = serde_json::from_value::<sexton::spec::Spec>(second.spec.clone()).unwrap().then;
-    settle(pool, second.id, second.token, Ending::Done { report: Report::new(), then: rest }).await;
+    settle(pool, second.id, second.token, done()).await;
     let third = claim_one(pool, me).await;
     assert_eq!((third.job.as_str(), third.parent, third.chain), ("validate", Some(second.id), first));
 }

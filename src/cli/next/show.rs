@@ -32,8 +32,13 @@ pub(super) fn text(due: &[Due<'_>], notes: &[String], out: &mut dyn Write) -> io
         let mut line = clock(due.at);
         if let Some(schedule) = due.schedule {
             line += &format!("  {}: {}", schedule.name, schedule.job);
-            for job in &schedule.then {
-                line += &format!(", then {job}");
+            let mut before = &schedule.job;
+            for next in &schedule.then {
+                line += &format!(", then {}", next.job);
+                if !next.is_plain(before) {
+                    line += &format!(" ({} of {})", next.on.word(), next.after.join(", "));
+                }
+                before = &next.job;
             }
         }
         let touched: String = due.touched.iter().map(|touch| format!("  ({})", touch.why)).collect();

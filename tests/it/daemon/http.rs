@@ -56,6 +56,31 @@ pub(super) fn with_http(queue: &Database, target: &Database) -> Site {
 }
 
 #[tokio::test]
+async fn a_run_is_shown_with_its_chain() {
+    let (queue, target) = (Database::new().await, Database::empty().await);
+    let site = with_http(&queue, &target);
+    let job = |then: &str, argv: &str| {
+        format!("{then}timeout = \"1m\"\nretry = {{ attempts = 1 }}\n[exec]\nargv = [\"{argv}\"]\n")
+    };
+    site.job("first", &job("then = [\"second\", \"third\"]\n", "true"));
+    site.job("second", &job("", "false"));
+    site.job("third", &job("", "true"));
+    let daemon = site.daemon(&["run"]).await;
+    let api = Api::of(&daemon).await;
+    let run: Value = api.ask(Method::POST, "/api/v1/jobs/first/runs", None).await.json().await.unwrap();
+    run_when(queue.pool(), "second", "has failed", |run| run.state == "failed").await;
+    let shown: Value = api.get(&format!("/api/v1/runs/{}", run["id"].as_str().unwrap())).await.json().await.unwrap();
+    let links = shown["links"].as_array().expect("its chain");
+    let told: Vec<_> = links.iter().map(|link| (link["job"].as_str(), link["state"].as_str())).collect();
+    assert_eq!(
+        told,
+        [(Some("first"), Some("done")), (Some("second"), Some("failed")), (Some("third"), Some("not_started"))]
+    );
+    assert_eq!(links[2]["why"], "second failed");
+    daemon.terminate().await;
+}
+
+#[tokio::test]
 async fn a_trigger_is_checked_queued_and_shown() {
     let (queue, target) = (Database::new().await, Database::empty().await);
     let site = with_http(&queue, &target);

@@ -40,7 +40,7 @@ async fn running(pool: &PgPool) -> (Uuid, Claimed) {
 }
 
 async fn done(pool: &PgPool, run: &Claimed) {
-    let ending = Ending::Done { report: Default::default(), then: vec![] };
+    let ending = Ending::Done { report: Default::default() };
     let settled = Settled { run: run.id, token: run.token, ending };
     queue::settle(&mut pool.acquire().await.unwrap(), &[settled]).await.unwrap();
 }

@@ -44,7 +44,9 @@ pub fn spec(job: &str, kind: &str, table: serde_json::Value) -> Spec {
         alert: vec!["ops".to_owned()],
         expect: BTreeMap::new(),
         fail_on_breach: false,
+        follows: None,
         then: Vec::new(),
+        pause_on_failure: None,
     }
 }
 
