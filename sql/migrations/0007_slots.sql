@@ -9,6 +9,15 @@ comment on column sexton.run.behind is
     'It waits until it is due and no other run of its job is live; of several that do, the one that is due first goes first.';
 comment on column sexton.run.cancel_at_once is 'The cancel that was asked for spares no time to stop in peace.';
 
+alter table sexton.run add column first_due_at timestamptz;
+update sexton.run set first_due_at = due_at;
+alter table sexton.run
+    alter column first_due_at set default now(),
+    alter column first_due_at set not null;
+comment on column sexton.run.first_due_at is
+    'When it should have started: how late it is counts from here. Retries and catching up move due_at, never this.';
+alter table sexton.history add column first_due_at timestamptz;
+
 create index run_behind on sexton.run (job, due_at) where behind;
 create index run_chain on sexton.run (chain) where parent is not null;
 

@@ -12,11 +12,11 @@ with wanted as materialized (
     returning run.*
 ), kept as (
     insert into sexton.history (
-        id, job, kind, state, due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at, caught_up,
-        parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, finished_at, attempts,
-        why, cancel_by)
-    select id, job, kind, 'cancelled', due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at,
-           caught_up, parent, chain, requested_by, created_at, spent, losses, token + 1, worker, started_at,
+        id, job, kind, state, due_at, first_due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at,
+        caught_up, parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, finished_at,
+        attempts, why, cancel_by)
+    select id, job, kind, 'cancelled', due_at, first_due_at, priority, spec, lease, most_attempts, on_lost, schedule,
+           nominal_at, caught_up, parent, chain, requested_by, created_at, spent, losses, token + 1, worker, started_at,
            clock_timestamp(), attempts, $3, $2
     from gone
 ), forgotten as (

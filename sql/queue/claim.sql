@@ -17,10 +17,10 @@ with picked as materialized (
     -- An array, not a join: however many are ready, only these are looked up.
     where id = any (array(select id from picked))
     returning id, token, job, kind, spec, spent as attempt, most_attempts, lease,
-              schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, started_at, rank
+              schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, first_due_at, started_at, rank
 )
 select claimed.id, token, claimed.job, kind, spec, attempt, most_attempts, extract(epoch from lease)::float8 as lease,
-       schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, started_at,
+       schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, first_due_at, started_at,
        health.last_success_at as previous_success_at
 from claimed
 left join sexton.health on health.subject = claimed.job

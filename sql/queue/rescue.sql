@@ -23,12 +23,12 @@ with lost as materialized (
     returning run.*, lost.goes
 ), kept as (
     insert into sexton.history (
-        id, job, kind, state, due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at, caught_up,
-        parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, finished_at, attempts,
-        why, help, cancel_by)
-    select id, job, kind, goes::sexton.final_state, due_at, priority, spec, lease, most_attempts, on_lost, schedule,
-           nominal_at, caught_up, parent, chain, requested_by, created_at, spent, losses + 1, token + 1, worker,
-           started_at, clock_timestamp(), attempts,
+        id, job, kind, state, due_at, first_due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at,
+        caught_up, parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, finished_at,
+        attempts, why, help, cancel_by)
+    select id, job, kind, goes::sexton.final_state, due_at, first_due_at, priority, spec, lease, most_attempts, on_lost,
+           schedule, nominal_at, caught_up, parent, chain, requested_by, created_at, spent, losses + 1, token + 1,
+           worker, started_at, clock_timestamp(), attempts,
            case when goes = 'cancelled' then coalesce(cancel_why, 'cancelled; its worker was lost')
                 else 'its worker was lost ' || losses + 1 || ' times; the last of ' || most_attempts || ' attempts is spent' end,
            case when goes = 'failed'

@@ -6,9 +6,10 @@ with dead as (
     returning *
 ), revived as (
     insert into sexton.run (
-        id, job, kind, state, due_at, rank, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at,
-        caught_up, parent, chain, requested_by, created_at, token, attempts)
-    select id, job, kind, 'ready', now(), now() - priority * interval '1 minute', priority, spec, lease, most_attempts,
+        id, job, kind, state, due_at, first_due_at, rank, priority, spec, lease, most_attempts, on_lost, schedule,
+        nominal_at, caught_up, parent, chain, requested_by, created_at, token, attempts)
+    select id, job, kind, 'ready', now(), coalesce(first_due_at, due_at), now() - priority * interval '1 minute',
+           priority, spec, lease, most_attempts,
            on_lost, schedule, nominal_at, caught_up, parent, chain, requested_by, created_at, token,
            attempts || jsonb_build_object(
                'attempt', spent, 'token', token, 'worker', worker, 'started_at', started_at, 'ended_at', finished_at,

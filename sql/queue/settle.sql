@@ -29,12 +29,12 @@ with given as materialized (
     returning run.*, mine.goes, mine.why, mine.help, mine.who, mine.report, mine.lost
 ), kept as (
     insert into sexton.history (
-        id, job, kind, state, due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at, caught_up,
-        parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, finished_at, attempts,
-        report, why, help, cancel_by)
-    select id, job, kind, goes::sexton.final_state, due_at, priority, spec, lease, most_attempts, on_lost, schedule,
-           nominal_at, caught_up, parent, chain, requested_by, created_at, spent, losses + lost::integer, token, worker,
-           started_at, clock_timestamp(), attempts, coalesce(report, '{}'), why, help,
+        id, job, kind, state, due_at, first_due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at,
+        caught_up, parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, finished_at,
+        attempts, report, why, help, cancel_by)
+    select id, job, kind, goes::sexton.final_state, due_at, first_due_at, priority, spec, lease, most_attempts, on_lost,
+           schedule, nominal_at, caught_up, parent, chain, requested_by, created_at, spent, losses + lost::integer,
+           token, worker, started_at, clock_timestamp(), attempts, coalesce(report, '{}'), why, help,
            case when goes = 'cancelled' then who end
     from gone
 ), back as (

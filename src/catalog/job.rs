@@ -109,6 +109,9 @@ pub(super) fn read(
         return None;
     };
     let declared = table.get("params").map(|node| params::read(doc, node)).unwrap_or_default();
+    if kind.params == ParamsAre::Values {
+        reserved(doc, &declared);
+    }
     let inner = doc.table(node, &format!("[{}]", kind.name))?;
     let mut inner = inner.clone();
     let written = Value::Object(doc::table_json(&inner));
@@ -146,6 +149,15 @@ pub(super) fn read(
         dataset: inspection.uses.dataset,
         then,
     })
+}
+
+/// What every run is told has its names; a parameter beside it would be mistaken for it.
+fn reserved(doc: &mut Doc<'_>, declared: &BTreeMap<String, Declared<'_>>) {
+    for (name, declared) in declared.iter().filter(|(name, _)| kinds::TOLD.contains(&name.as_str())) {
+        let message = format!("`{name}` is told to every run and cannot be a parameter");
+        let help = "use it without declaring it, or give the parameter another name";
+        doc.error(declared.key.span(), message, Some(help.into()));
+    }
 }
 
 fn kinds_help() -> String {

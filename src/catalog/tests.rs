@@ -649,3 +649,13 @@ fn no_prefix_of_a_file_panics() {
         }
     }
 }
+
+#[test]
+fn what_every_run_is_told_is_no_parameter_and_needs_none() {
+    let sql = |params: &str| {
+        format!("{params}[sql]\ntarget = \"collector\"\nsql = \"select :nominal_at::timestamptz, :late_by::int\"\n")
+    };
+    catalog(&files(&[("jobs/asks.toml", &sql(""))]));
+    let told = told(&files(&[("jobs/asks.toml", &sql("[params]\nlate_by = { type = \"integer\", default = 1 }\n"))]));
+    assert!(told.contains("`late_by` is told to every run and cannot be a parameter"), "{told}");
+}

@@ -53,9 +53,11 @@ pub struct RunInfo {
     pub attempt: i32,
     /// Who asked: `schedule NAME`, a person, or `after JOB`.
     pub requested_by: String,
+    /// The schedule that made it or its chain.
+    pub schedule: Option<String>,
     /// The slot's nominal instant, for runs that a schedule made.
     pub nominal_at: Option<DateTime<Utc>>,
-    /// How long after it became due it was started.
+    /// How long after it was first due this attempt was started.
     pub late_by: Duration,
     /// Whether the slot was missed and caught up.
     pub caught_up: bool,

@@ -1,7 +1,7 @@
 //! `[exec]`: a program of somebody else's, started without a shell.
 //!
-//! Parameters arrive as environment variables, never as arguments; the daemon's own environment (and any secret in
-//! it) does not. A line `sexton: name=number` on standard output is an entry of the report.
+//! Parameters and what the run is told arrive as environment variables, never as arguments; the daemon's own
+//! environment (and any secret in it) does not. A line `sexton: name=number` on standard output is an entry of the report.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -160,28 +160,19 @@ async fn to_the_end(child: &mut Child, heard: &Heard) -> io::Result<ExitStatus> 
 fn environment(ctx: &Ctx) -> BTreeMap<String, String> {
     let inherited = INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?)));
     let mut env: BTreeMap<String, String> = inherited.collect();
-    let run = &ctx.run;
-    let mut set = |name: &str, value: String| env.insert(format!("SEXTON_{name}"), value);
-    set("RUN", run.id.to_string());
-    set("JOB", run.job.clone());
-    set("ATTEMPT", run.attempt.to_string());
-    set("REQUESTED_BY", run.requested_by.clone());
-    set("LATE_BY_SECONDS", run.late_by.as_secs().to_string());
-    set("CAUGHT_UP", run.caught_up.to_string());
-    if let Some(at) = run.nominal_at {
-        set("NOMINAL_AT", at.to_rfc3339());
-    }
-    if let Some(at) = run.previous_success_at {
-        set("PREVIOUS_SUCCESS_AT", at.to_rfc3339());
-    }
-    for (name, value) in &ctx.params {
+    let told = ctx.run.told().map(|(name, value)| (name.to_uppercase(), value));
+    let params = ctx
+        .params
+        .iter()
+        .map(|(name, value)| (format!("PARAM_{}", name.to_uppercase().replace('-', "_")), value.clone()));
+    for (name, value) in told.into_iter().chain(params) {
         let value = match value {
-            Value::String(text) => text.clone(),
+            Value::String(text) => text,
             Value::Null => continue,
             other => other.to_string(),
         };
         // An environment cannot hold a NUL, and exec would refuse the whole of it.
-        set(&format!("PARAM_{}", name.to_uppercase().replace('-', "_")), value.replace('\0', ""));
+        env.insert(format!("SEXTON_{name}"), value.replace('\0', ""));
     }
     env
 }

@@ -33,7 +33,8 @@ pub struct Http {
     /// Headers; a secret one is `{ file = "/run/credentials/token", prefix = "Bearer " }`.
     #[serde(default)]
     pub headers: BTreeMap<String, HeaderValue>,
-    /// A text, or a table that is sent as JSON; in a table, the text `":name"` becomes that parameter.
+    /// A text, or a table that is sent as JSON; in a table, the text `":name"` becomes that parameter, or what the run is
+    /// told by that name.
     #[serde(default)]
     pub body: Option<Value>,
     /// The status codes that mean success; every 2xx without it.
@@ -137,7 +138,7 @@ impl Kind for Http {
         match &self.body {
             None => {}
             Some(Value::String(text)) => request = request.body(text.clone()),
-            Some(json) => request = request.json(&filled(json, &ctx.params)?),
+            Some(json) => request = request.json(&filled(json, &ctx.values())?),
         }
         let begun = Instant::now();
         let exchange = async {

@@ -19,6 +19,7 @@ mod registry;
 mod restore;
 mod rotate;
 mod sql;
+mod told;
 mod validate;
 
 use std::{future::Future, sync::Arc};
@@ -46,6 +47,7 @@ pub use registry::{Entry, Finding, Inspection, ParamsAre, Source, Uses, entry, f
 pub use restore::{By, Restore};
 pub use rotate::Rotate;
 pub use sql::Sql;
+pub use told::TOLD;
 pub use validate::{Suites, Thresholds, Validate};
 
 pub use crate::db::failure as database_failure;

@@ -160,6 +160,7 @@ fn run(schedule: &Schedule, spec: &Spec, decision: &Decision) -> NewRun {
     let launch = decision.launch;
     NewRun {
         due_at: launch.and_then(|launch| launch.due_at),
+        first_due_at: Some(decision.due),
         schedule: Some(schedule.name.clone()),
         nominal_at: Some(decision.from),
         caught_up: decision.is_caught_up(),

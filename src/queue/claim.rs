@@ -38,11 +38,11 @@ pub struct Claimed {
     pub chain: Uuid,
     /// Who asked.
     pub requested_by: String,
-    /// When it became due, or when this retry did.
-    pub due_at: DateTime<Utc>,
     /// When this attempt was claimed, by the database's clock.
     pub started_at: DateTime<Utc>,
-    /// How long after it became due that was.
+    /// How long it had been due for a worker: of a retry, since its pause was over.
+    pub waited: Duration,
+    /// How late it is: counted from when it, or its slot, was first due, whatever retries and catching up came after.
     pub late_by: Duration,
     /// When this job last succeeded.
     pub previous_success_at: Option<DateTime<Utc>>,
@@ -50,8 +50,8 @@ pub struct Claimed {
 
 impl FromRow<'_, PgRow> for Claimed {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let due_at: DateTime<Utc> = row.try_get("due_at")?;
         let started_at: DateTime<Utc> = row.try_get("started_at")?;
+        let since = |due: DateTime<Utc>| (started_at - due).to_std().unwrap_or_default();
         Ok(Self {
             id: row.try_get("id")?,
             token: row.try_get("token")?,
@@ -67,9 +67,9 @@ impl FromRow<'_, PgRow> for Claimed {
             parent: row.try_get("parent")?,
             chain: row.try_get("chain")?,
             requested_by: row.try_get("requested_by")?,
-            due_at,
             started_at,
-            late_by: (started_at - due_at).to_std().unwrap_or_default(),
+            waited: since(row.try_get("due_at")?),
+            late_by: since(row.try_get("first_due_at")?),
             previous_success_at: row.try_get("previous_success_at")?,
         })
     }

@@ -20,6 +20,8 @@ pub struct NewRun {
     pub spec: Spec,
     /// When it is due; `None` is now, by the database's clock.
     pub due_at: Option<DateTime<Utc>>,
+    /// When its slot was due, where that was before `due_at`; lateness counts from here.
+    pub first_due_at: Option<DateTime<Utc>>,
     /// The schedule that made it.
     pub schedule: Option<String>,
     /// The slot's nominal instant, which needs a schedule.
@@ -42,6 +44,7 @@ impl NewRun {
         Self {
             spec,
             due_at: None,
+            first_due_at: None,
             schedule: None,
             nominal_at: None,
             caught_up: false,
@@ -91,6 +94,7 @@ pub async fn enqueue_all(connection: &mut PgConnection, runs: &[NewRun]) -> Resu
         .bind(chains)
         .bind(each(runs, |run| run.requested_by.clone()))
         .bind(each(runs, |run| run.behind))
+        .bind(each(runs, |run| run.first_due_at))
         .execute(connection)
         .await
         .map_err(|error| match error.as_database_error().and_then(|database| database.constraint()) {

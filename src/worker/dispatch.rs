@@ -138,7 +138,7 @@ async fn look(
 }
 
 fn enter(shared: &Shared, claimed: Claimed, slot: OwnedSemaphorePermit) -> Arc<Attempt> {
-    metrics::histogram!(START_DELAY).record(claimed.late_by.as_secs_f64());
+    metrics::histogram!(START_DELAY).record(claimed.waited.as_secs_f64());
     if claimed.lease < shared.options.beat * 3 {
         shared.poke.notify_one();
     }

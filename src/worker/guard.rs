@@ -119,6 +119,7 @@ async fn watched(
             token: run.token,
             attempt: run.attempt,
             requested_by: run.requested_by.clone(),
+            schedule: run.schedule.clone(),
             nominal_at: run.nominal_at,
             late_by: run.late_by,
             caught_up: run.caught_up,

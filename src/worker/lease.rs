@@ -170,8 +170,8 @@ fn unseen(held: &Held) -> Claimed {
         parent: None,
         chain: held.run,
         requested_by: String::new(),
-        due_at: now,
         started_at: now,
+        waited: Duration::ZERO,
         late_by: Duration::ZERO,
         previous_success_at: None,
     }

@@ -236,12 +236,15 @@ async fn a_secret_header_comes_from_a_file_and_parameters_go_into_the_body() {
     let table = json!({
         "url": server.url("/echo"), "method": "post", "expect_status": 418,
         "headers": {"Authorization": {"file": file, "prefix": "Bearer "}},
-        "body": {"days": ":days", "list": [":who"]}
+        "body": {"days": ":days", "list": [":who"], "slot": ":nominal_at", "late": ":late_by", "last": ":previous_success_at"}
     });
+    let mut ctx = bare();
+    ctx.run.nominal_at = "2026-11-24T02:00:00Z".parse().ok();
+    ctx.run.late_by = Duration::from_millis(90_500);
     let params = json!({"days": 30, "who": "a \"b\""});
     // The server says what it was sent, and a status that is not expected shows the answer.
-    let failure = failed::<Http>(table, with(params, bare())).await;
-    let sent = "Bearer s3cret|application/json|{\"days\":30,\"list\":[\"a \\\"b\\\"\"]}";
+    let failure = failed::<Http>(table, with(params, ctx)).await;
+    let sent = "Bearer s3cret|application/json|{\"days\":30,\"last\":null,\"late\":90,\"list\":[\"a \\\"b\\\"\"],\"slot\":\"2026-11-24T02:00:00Z\"}";
     assert!(failure.why.contains(sent), "{}", failure.why);
     assert_eq!(failure.report.number("status"), Some(202.0));
 }

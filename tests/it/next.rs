@@ -252,10 +252,19 @@ fn blocks(language: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn the_guide_s_file_and_commands_do_what_it_says() {
-    let [file, ..] = &blocks("toml")[..] else { panic!("no block of TOML") };
+    let all = blocks("toml");
+    let [file, ..] = &all[..] else { panic!("no block of TOML") };
     let files = folder(&file.replace("backup-collector", "call"));
     let (code, told) = of(&files, "check", &[]).await;
     assert!(code == 0 && told.contains("no problems"), "{told}");
+    // A block that begins with the name of a job's file is that file.
+    let jobs = all.iter().filter_map(|text| Some((text.strip_prefix("# ")?.split_once(".toml")?.0, text)));
+    for (name, text) in jobs.filter(|(name, _)| name.starts_with("jobs/")) {
+        let files = folder(&schedule("one", "0 3 * * *", ""));
+        fs::write(files.path().join(format!("{name}.toml")), format!("alert = []\n{text}")).expect("written");
+        let (code, told) = of(&files, "check", &[]).await;
+        assert!(code == 0 && told.contains("no problems"), "{text}\n{told}");
+    }
     for line in blocks("console").iter().flat_map(|block| block.lines()) {
         let words = words(line);
         if words.contains(&"--cron") {

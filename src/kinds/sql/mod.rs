@@ -15,7 +15,7 @@ use sqlx::{AssertSqlSafe, Connection, Either, Executor, PgConnection, postgres::
 use tokio::time::timeout;
 
 use self::lex::Statement;
-use super::{Broken, Ctx, Finding, Kind, ParamsAre, Uses, database_failure};
+use super::{Broken, Ctx, Finding, Kind, ParamsAre, TOLD, Uses, database_failure};
 use crate::{
     outcome::{Failure, Outcome, Report},
     span::Span,
@@ -28,7 +28,7 @@ use crate::{
 pub struct Sql {
     /// The database, by its name in `sexton.toml`.
     pub target: String,
-    /// One statement or several, separated by `;`. Parameters are written `:name`.
+    /// One statement or several, separated by `;`. Parameters, and what the run is told, are written `:name`.
     pub sql: String,
     /// Whether PostgreSQL refuses to change anything.
     #[serde(default)]
@@ -99,10 +99,12 @@ impl Kind for Sql {
     }
 
     fn binds(&self) -> Vec<String> {
-        lex::split(&self.sql).into_iter().flatten().flat_map(|statement| statement.names).collect()
+        let names = lex::split(&self.sql).into_iter().flatten().flat_map(|statement| statement.names);
+        names.filter(|name| !TOLD.contains(&name.as_str())).collect()
     }
 
-    async fn run(self, ctx: Ctx) -> Result<Outcome, Broken> {
+    async fn run(self, mut ctx: Ctx) -> Result<Outcome, Broken> {
+        ctx.params = ctx.values();
         let statements = lex::split(&self.sql).map_err(|error| Failure::never(format!("the job's SQL: {error}")))?;
         for name in statements.iter().flat_map(|statement| &statement.names) {
             if !ctx.params.contains_key(name) {

@@ -11,6 +11,7 @@ mod ready;
 mod safety;
 mod schedules;
 mod stages;
+mod told;
 mod trouble;
 
 use std::time::Duration;

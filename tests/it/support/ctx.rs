@@ -23,6 +23,7 @@ pub fn ctx(targets: impl IntoIterator<Item = Target>, vaults: Vaults) -> Ctx {
             token: 1,
             attempt: 1,
             requested_by: "somebody".to_owned(),
+            schedule: None,
             nominal_at: None,
             late_by: Duration::ZERO,
             caught_up: false,
