@@ -10,6 +10,7 @@ pub mod outcome;
 pub mod pulse;
 pub mod retry;
 pub mod secret;
+pub mod skew;
 pub mod slots;
 pub mod span;
 pub mod spec;

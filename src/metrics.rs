@@ -61,6 +61,8 @@ pub const VAULT_BUDGET: &str = "sexton_vault_budget_bytes";
 pub const FILES_GOOD: &str = "sexton_config_last_reload_successful";
 /// 1 while all that a scheduled job needs was there when this process last looked, else 0, by `job`.
 pub const JOB_READY: &str = "sexton_job_ready";
+/// Seconds that this machine's clock is ahead of the queue database's; negative when it is behind.
+pub const CLOCK_SKEW: &str = "sexton_clock_skew_seconds";
 /// Always 1, with the `version` as label.
 pub const BUILD: &str = "sexton_build_info";
 
@@ -113,6 +115,7 @@ fn describe() {
     describe_gauge!(VAULT_BUDGET, "Bytes that a vault is meant to hold at most");
     describe_gauge!(FILES_GOOD, "1 while the files on disk are good and in use");
     describe_gauge!(JOB_READY, "1 while all that a scheduled job needs is there");
+    describe_gauge!(CLOCK_SKEW, "Seconds that this machine's clock is ahead of the database's");
     describe_gauge!(BUILD, "The version of this binary");
     metrics::gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }

@@ -1,8 +1,7 @@
 -- Enqueue runs: one row for each element of the arrays; ready if due and behind no other, else waiting.
 insert into sexton.run (
     id, job, kind, state, due_at, rank, priority, spec, lease, most_attempts, on_lost,
-    schedule, nominal_at, caught_up, parent, chain, requested_by, behind,
-    first_due_at)
+    schedule, nominal_at, caught_up, parent, chain, requested_by, behind, first_due_at)
 select given.id, given.job, given.kind,
        case when given.due_at <= now() and not given.behind then 'ready' else 'waiting' end::sexton.live_state,
        given.due_at, given.due_at - given.priority * interval '1 minute', given.priority, given.spec,
@@ -11,8 +10,7 @@ select given.id, given.job, given.kind,
        given.behind, coalesce(given.first_due_at, given.due_at)
 from (
     select id, job, kind, coalesce(due_at, now()) as due_at, priority, spec, lease, most_attempts, on_lost,
-           schedule, nominal_at, caught_up, parent, chain, requested_by, behind,
-           first_due_at
+           schedule, nominal_at, caught_up, parent, chain, requested_by, behind, first_due_at
     from unnest(
         $1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::smallint[], $6::jsonb[], $7::float8[],
         $8::integer[], $9::text[], $10::text[], $11::timestamptz[], $12::boolean[], $13::uuid[], $14::uuid[],

@@ -1,6 +1,7 @@
 //! What `run`, `once` and `demo` do: the parts of one process, wired together.
 
 mod backups;
+mod clock;
 mod demo;
 pub mod inbox;
 mod instance;

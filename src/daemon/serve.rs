@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    backups, instance, logging, ready,
+    backups, clock, instance, logging, ready,
     reload::{self, Occasion, ReloadError},
     signals,
     wire::{self, Parts},
@@ -26,6 +26,7 @@ use crate::{
     pulse::Pulse,
     queue,
     settings::Settings,
+    skew,
     worker::{self, Worker},
 };
 
@@ -85,6 +86,7 @@ impl Daemon {
         let Self { settings, parts, poke, listener, admitted } = self;
         let recorder = metrics::install();
         let pulse = Pulse::default();
+        let skew = skew::Shown::default();
         let mut side = JoinSet::new();
         // Surfaces and watchers live until everything else has ended.
         let over = CancellationToken::new();
@@ -94,12 +96,14 @@ impl Daemon {
                 token: http.token.clone().map(Arc::new),
                 metrics: recorder,
                 pulse: pulse.clone(),
+                skew: skew.clone(),
             };
             let address = listener.local_addr()?;
             tracing::info!(%address, "listening on http://{address}");
             side.spawn(serve_http(listener, surface, over.clone()));
         }
         side.spawn(measure(parts.pool.clone(), over.clone()));
+        side.spawn(clock::keep_measuring(parts.pool.clone(), skew, over.clone()));
         if !admitted {
             if !instance::admitted(&parts.pool, settings.instance.as_deref(), &parts.by(), &stop).await {
                 over.cancel();

@@ -24,7 +24,7 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{pulse::Pulse, secret::Secret};
+use crate::{pulse::Pulse, secret::Secret, skew};
 
 /// The most that a request's body may have, in bytes.
 const BODY: usize = 1024 * 1024;
@@ -40,6 +40,8 @@ pub struct Surface {
     pub metrics: PrometheusHandle,
     /// Whether the daemon still decides slots.
     pub pulse: Pulse,
+    /// How far this machine's clock is from the database's.
+    pub skew: skew::Shown,
 }
 
 /// Serves on `listener` until `stop`.

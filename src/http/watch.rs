@@ -10,6 +10,7 @@ use axum::{
 use chrono::Utc;
 
 use super::{Surface, problem::Problem};
+use crate::skew::Skew;
 
 /// How long readiness waits for the database.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -21,8 +22,8 @@ pub(super) async fn health() -> &'static str {
     "ok\n"
 }
 
-/// The daemon does its work: its database answers and its planner decides.
-pub(super) async fn ready(State(surface): State<Surface>) -> Result<&'static str, Problem> {
+/// The daemon does its work: its database answers and its planner decides. A line more says what is doubtful.
+pub(super) async fn ready(State(surface): State<Surface>) -> Result<String, Problem> {
     let not_ready = |detail: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready", detail);
     let ping = sqlx::query("select 1").execute(&surface.pool);
     match tokio::time::timeout(PATIENCE, ping).await {
@@ -33,7 +34,8 @@ pub(super) async fn ready(State(surface): State<Surface>) -> Result<&'static str
     if surface.pulse.silence(Utc::now()) > SILENCE {
         return Err(not_ready("the planner is not deciding slots (starting, leaving, or stuck)".to_owned()));
     }
-    Ok("ready\n")
+    let doubt = surface.skew.get().filter(Skew::is_too_far);
+    Ok(doubt.map_or_else(|| "ready\n".to_owned(), |skew| format!("ready\nwarning: {skew}\n")))
 }
 
 /// What Prometheus reads.

@@ -109,6 +109,11 @@ pub async fn glance(connection: &mut PgConnection) -> Result<Glance, sqlx::Error
     sqlx::query_as(include_str!("../../sql/ledger/glance.sql")).fetch_one(connection).await
 }
 
+/// The database's clock at this very moment.
+pub async fn clock(connection: &mut PgConnection) -> Result<DateTime<Utc>, sqlx::Error> {
+    sqlx::query_scalar(include_str!("../../sql/ledger/clock.sql")).fetch_one(connection).await
+}
+
 /// The newest decisions, of one schedule or of all.
 pub async fn slots(pool: &PgPool, schedule: Option<&str>, limit: i64) -> Result<Vec<RecentSlot>, sqlx::Error> {
     sqlx::query_as(include_str!("../../sql/ledger/slots.sql")).bind(schedule).bind(limit).fetch_all(pool).await

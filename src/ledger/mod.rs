@@ -13,7 +13,7 @@ mod revision;
 
 pub use decide::{Decided, Slot, UnknownDecision, decide, hold};
 pub use instance::{claim_instance, instance, set_instance};
-pub use look::{Glance, KnownSchedule, Look, RecentSlot, Watermark, glance, look, schedules, slots};
+pub use look::{Glance, KnownSchedule, Look, RecentSlot, Watermark, clock, glance, look, schedules, slots};
 pub use pause::{Pause, open_pauses, pause, pause_failing, pauses, resume};
 pub use record::{
     Daemon, Planning, backfill_turn, covering, daemons, decided_in, fired_after, first_naming, known, planning,

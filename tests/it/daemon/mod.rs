@@ -1,5 +1,6 @@
 //! Claims about `sexton run`, held against the real binary, real databases and kill -9.
 
+mod clock;
 mod crash;
 mod files;
 mod fleet;

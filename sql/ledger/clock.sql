@@ -1,0 +1,2 @@
+-- What the database's clock says at this very moment.
+select clock_timestamp()
