@@ -7,6 +7,7 @@ mod fleet;
 mod http;
 mod late;
 mod once;
+mod own;
 mod proof;
 mod ready;
 mod safety;

@@ -68,10 +68,12 @@ async fn a_run_is_told_its_slot_how_late_it_is_and_when_its_job_last_succeeded()
     }
 
     // Nobody decided for an hour: the slot of ten minutes ago is caught up.
+    daemon.terminate().await;
     sqlx::query("update sexton.schedule set watermark = now() - interval '1 hour'")
         .execute(queue.pool())
         .await
         .expect("a watermark");
+    let daemon = site.daemon(&["run"]).await;
     let kept = run_when(queue.pool(), "keeps", "is done", |run| run.state == "done").await;
     let caught_up = kept.parent.expect("what it followed");
     let time = |text: &str| -> DateTime<Utc> { text.parse().expect("an instant") };
