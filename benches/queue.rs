@@ -250,7 +250,7 @@ static BEGUN: Mutex<Option<HashMap<Uuid, Instant>>> = Mutex::new(None);
 /// How many runs have begun, and so are as good as done.
 static DONE: AtomicUsize = AtomicUsize::new(0);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 struct Noop {}
 
 impl Kind for Noop {

@@ -1,7 +1,8 @@
 //! Thresholds on a run's report: `">= 1 MiB"`, `"< 30m"`, `"<= 100"`.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{outcome::Report, span::Span};
@@ -145,6 +146,21 @@ impl Serialize for Expect {
 impl<'de> Deserialize<'de> for Expect {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for Expect {
+    fn schema_name() -> Cow<'static, str> {
+        "Expect".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^\\s*(<=|>=|==|!=|<|>)\\s*[^<>=!\\s]",
+            "description": "A comparison with a number, a size in bytes or a length of time in seconds.",
+            "examples": [">= 1 MiB", "< 30m", "<= 100"],
+        })
     }
 }
 

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{outcome::Again, span::Span};
 
 /// How often a run is tried and how long it waits in between. `attempts` counts the first one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retry {
     /// Attempts in all; 1 means no retry.
+    #[schemars(range(min = 1))]
     pub attempts: u32,
     /// The pause after the first failure; it doubles with each further one.
     pub first: Span,

@@ -1,7 +1,8 @@
 //! Lengths of time as ops write them: `500ms`, `90s`, `15m`, `2h`, `365d`.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A length of time that reads and prints as text. A day is 24 hours; there are no months or years.
@@ -62,6 +63,21 @@ impl Serialize for Span {
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for Span {
+    fn schema_name() -> Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^[0-9]+(ms|s|m|h|d)$",
+            "description": "A length of time: a whole number and `ms`, `s`, `m`, `h` or `d`.",
+            "examples": ["500ms", "90s", "15m", "2h", "365d"],
+        })
     }
 }
 

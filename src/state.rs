@@ -11,6 +11,7 @@
 //!                      └───────────────────────────────────────────────────┘
 //! ```
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The state of a live run, as `sexton.live_state` spells it.
@@ -59,7 +60,7 @@ impl Final {
 }
 
 /// What happens to a run whose worker was lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnLost {
     /// Another attempt: for work that is checkpointed or harmless to repeat.

@@ -5,6 +5,7 @@ use std::{
     ops::Range,
 };
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
@@ -57,14 +58,16 @@ pub struct Job {
     pub then: Vec<Next>,
 }
 
-#[derive(Deserialize, Clone, Copy, PartialEq)]
+#[derive(Deserialize, JsonSchema, Clone, Copy, PartialEq)]
 #[serde(rename_all = "lowercase")]
-enum OnBreach {
+pub(super) enum OnBreach {
+    /// People are told; the run is done.
     Tell,
+    /// The run fails.
     Fail,
 }
 
-const COMMON: [&str; 10] =
+pub(super) const COMMON: [&str; 10] =
     ["about", "alert", "expect", "on_breach", "on_lost", "params", "priority", "retry", "then", "timeout"];
 
 /// Reads a job's file.

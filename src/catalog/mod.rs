@@ -17,6 +17,7 @@ mod problem;
 mod resolve;
 mod retention;
 mod schedule;
+pub mod schema;
 #[cfg(test)]
 mod tests;
 mod then;

@@ -2,6 +2,7 @@
 
 use std::{cmp::Ordering, collections::BTreeMap, fmt};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use toml::de::{DeTable, DeValue};
@@ -36,7 +37,7 @@ pub struct Param {
 }
 
 /// What sort of value a parameter takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Sort {
     /// `true` or `false`.
@@ -54,7 +55,7 @@ pub enum Sort {
 }
 
 /// Who may set a parameter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Who may look.
@@ -152,7 +153,7 @@ pub(super) struct Declared<'i> {
     pub(super) sample: Node<'i>,
 }
 
-const KEYS: [&str; 7] = ["type", "default", "min", "max", "one_of", "role", "about"];
+pub(super) const KEYS: [&str; 7] = ["type", "default", "min", "max", "one_of", "role", "about"];
 const SHAPE: &str = "{ type = \"boolean\", default = true }";
 
 /// Reads `[params]`.

@@ -1,5 +1,6 @@
 //! What a schedule's entry says about slots that come late, in crowds, or while the job still runs.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
@@ -50,7 +51,7 @@ impl Policy {
 }
 
 /// What happens to slots that were missed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CatchUp {
     /// They are gone.
@@ -63,7 +64,7 @@ pub enum CatchUp {
 }
 
 /// What happens when the job is still live: waiting, ready, running, backing off or held; whoever asked for that run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Overlap {
     /// The slot is skipped.
@@ -87,7 +88,7 @@ pub enum Overlap {
 pub const BUFFER_MOST: u64 = 1000;
 
 /// The most of `catch_up_max`.
-const CATCH_UP_MOST: u32 = 1000;
+pub(super) const CATCH_UP_MOST: u32 = 1000;
 
 /// The keys that are read here.
 pub(super) const KEYS: [&str; 8] =

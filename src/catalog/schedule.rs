@@ -74,7 +74,7 @@ impl Schedule {
 /// The smallest step between instants here: what is before an instant ends this much earlier.
 pub const TICK: TimeDelta = TimeDelta::nanoseconds(1);
 
-const KEYS: [&str; 9] = ["name", "job", "cron", "zone", "dst", "windows", "enabled", "params", "then"];
+pub(super) const KEYS: [&str; 9] = ["name", "job", "cron", "zone", "dst", "windows", "enabled", "params", "then"];
 const SHAPE: &str = "[[at]] with name, cron and job";
 
 /// What schedules are checked against.

@@ -15,6 +15,7 @@ pub mod next;
 mod pause;
 mod reach;
 mod runs;
+mod schema;
 mod trigger;
 mod why;
 
@@ -54,6 +55,8 @@ pub enum Command {
     Next(next::Args),
     /// Say why a slot did or did not run
     Why(why::Args),
+    /// Print the JSON Schema of job, schedule or data set files, for editors
+    Schema(schema::Args),
     /// Show what a job would do to a target's rows, before it does
     Explain(OnceArgs),
     /// Look whether jobs could do their work: tools, vaults, databases, room
@@ -150,6 +153,7 @@ pub async fn ask(cli: &Cli, out: &mut dyn Write) -> Result<u8, AskError> {
             Ok(next::run(&args, out).await?)
         }
         Command::Why(args) => why::run(cli, args, out).await,
+        Command::Schema(args) => schema::run(args, out),
         Command::Explain(args) => explain::run(cli, args, out).await,
         Command::Trigger(args) => trigger::run(cli, args, out).await,
         Command::Pause(args) => pause::pause(cli, args, out).await,

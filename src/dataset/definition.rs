@@ -1,7 +1,8 @@
 //! What ops write about a data set: `jobs/datasets/*.toml`.
 
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, Visitor},
@@ -13,7 +14,7 @@ use super::check::Check;
 ///
 /// Predicates are SQL conditions on the parent's columns. A row for which one is unknown (null) is treated as if
 /// it were critical or open: it stays.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Definition {
     /// One line for people.
@@ -63,7 +64,7 @@ pub struct Definition {
 ///
 /// The expressions see the source's columns by the parent's names and in its types, null where the source has none.
 /// Columns without an expression are carried where both tables have them.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
     /// The columns that a source must have.
@@ -78,7 +79,7 @@ pub struct Mapping {
 }
 
 /// A sort of rows that is refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Refusal {
     /// An SQL condition on the parent's columns, as a row would have them.
@@ -88,7 +89,7 @@ pub struct Refusal {
 }
 
 /// Which rows are settled, and the column that says since when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resolved {
     /// An SQL condition: `status in ('RESOLVED', 'CLOSED')`.
@@ -142,8 +143,21 @@ impl<'de> Deserialize<'de> for Children {
     }
 }
 
+impl JsonSchema for Children {
+    fn schema_name() -> Cow<'static, str> {
+        "Children".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "`foreign keys`: every table that references it, all levels down; or a list of tables.",
+            "anyOf": [{ "const": "foreign keys" }, { "type": "array", "items": { "type": "string" } }],
+        })
+    }
+}
+
 /// Where the archive tables are: `{ suffix = "_archive" }` or `{ schema = "archive" }`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum ArchiveAt {
     /// Beside each table, its name with this added.
@@ -153,7 +167,7 @@ pub enum ArchiveAt {
 }
 
 /// Log tables of the application's own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
     /// Written by archive jobs; has the columns of `data_archive_log`.

@@ -4,10 +4,12 @@
 //! Nobody can overrule it: what cannot be known counts as a reason to wait.
 
 use std::{
+    borrow::Cow,
     fmt,
     time::{Duration, Instant},
 };
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 use sqlx::{AssertSqlSafe, PgPool, types::Json};
 
@@ -25,7 +27,7 @@ const STATUS: f64 = 10.0;
 const SEGMENT: f64 = 16.0 * 1_048_576.0;
 
 /// `throttle = { … }`: what a job waits for between its steps; what is left out is not looked at.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Throttle {
     /// The longest that a replica may lag behind.
@@ -73,6 +75,23 @@ impl Default for Throttle {
 /// A number of bytes: `"64 MiB"`, `"50 MB/s"` or a plain number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bytes(pub f64);
+
+impl JsonSchema for Bytes {
+    fn schema_name() -> Cow<'static, str> {
+        "Bytes".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A size, a size a second, or a number of bytes.",
+            "anyOf": [
+                { "type": "string", "pattern": "^\\s*[0-9.]+\\s*(B|kB|KiB|MB|MiB|GB|GiB|TB|TiB)\\s*(/s)?$" },
+                { "type": "integer", "minimum": 0 },
+            ],
+            "examples": ["64 MiB", "50 MB/s"],
+        })
+    }
+}
 
 impl<'de> Deserialize<'de> for Bytes {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
@@ -27,7 +28,7 @@ const MOST: Duration = Duration::from_secs(1_800);
 const GRACE: Duration = Duration::from_secs(5);
 
 /// `vacuum = "auto"` or `"never"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Vacuum {
     /// When a run moved many rows.

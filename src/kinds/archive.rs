@@ -1,5 +1,6 @@
 //! `[archive]`: moves a data set's old rows, with all that belongs to them, to its archive.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// The `[archive]` table.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Archive {
     /// The target that the rows are in.

@@ -1,5 +1,6 @@
 //! `[cleanup]`: takes rows that have outlived their retention out of a data set, to its archive or for good.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// The `[cleanup]` table.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cleanup {
     /// The target that the rows are in.

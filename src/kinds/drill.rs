@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Broken, Ctx, Finding, Kind, Uses};
@@ -12,7 +13,7 @@ use crate::{
 };
 
 /// A key drill on the newest backup of a name.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Drill {
     /// Where the backups are, by its name in `sexton.toml`.

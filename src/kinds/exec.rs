@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::{
@@ -29,7 +30,7 @@ use crate::{
 };
 
 /// A program.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Exec {
     /// The program and its arguments; a program without `/` is looked for in `PATH`.

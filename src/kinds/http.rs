@@ -10,6 +10,7 @@ use std::{
 };
 
 use reqwest::{Method, Response, StatusCode, Url, header, redirect::Policy};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// A request.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Http {
     /// `GET`, `POST`, …
@@ -54,7 +55,7 @@ fn half_a_minute() -> Span {
 }
 
 /// The value of a header.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum HeaderValue {
     /// Written in the job's file.
@@ -70,7 +71,7 @@ pub enum HeaderValue {
 }
 
 /// One status code or several.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Statuses {
     /// One.

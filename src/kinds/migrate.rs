@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -23,7 +24,7 @@ const LOOK: Duration = Duration::from_secs(660);
 const STEP: Duration = Duration::from_secs(600);
 
 /// The `[migrate]` table.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Migrate {
     /// The target that both tables are in.

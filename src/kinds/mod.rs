@@ -24,6 +24,7 @@ mod validate;
 
 use std::{future::Future, sync::Arc};
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -70,7 +71,7 @@ pub const ALL: &[Entry] = &[
 
 /// One sort of work. The type itself is the kind's table in a job file, so `#[serde(deny_unknown_fields)]` and a
 /// doc comment on each field are what ops get to see.
-pub trait Kind: DeserializeOwned + Send + Sized + 'static {
+pub trait Kind: DeserializeOwned + JsonSchema + Send + Sized + 'static {
     /// The name of its table in job files.
     const NAME: &'static str;
     /// One line for people.

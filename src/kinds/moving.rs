@@ -3,6 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
@@ -24,7 +25,7 @@ const LOOK: Duration = Duration::from_secs(660);
 const STEP: Duration = Duration::from_secs(300);
 
 /// How big steps are.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Batch {
     /// Parent rows of the first step. Later steps adapt to `target`, up to twenty times as many.

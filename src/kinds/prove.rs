@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use futures::FutureExt;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -26,7 +27,7 @@ use crate::{
 };
 
 /// Proofs of backups that were taken before, here or elsewhere.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Prove {
     /// Where the backups are, by its name in `sexton.toml`.
@@ -45,7 +46,7 @@ pub struct Prove {
 }
 
 /// Which backups are proven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Which {
     /// The newest one, again if need be.
@@ -56,7 +57,7 @@ pub enum Which {
 }
 
 /// How a backup is proven.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProofOptions {
     /// The server that holds the copy, as a target; a throw-away server on this machine without it.

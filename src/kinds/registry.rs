@@ -1,6 +1,7 @@
 //! The kinds by name, with their types erased.
 
 use futures::future::BoxFuture;
+use schemars::{Schema, SchemaGenerator};
 use serde_json::Value;
 
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub struct Entry {
     pub params: ParamsAre,
     /// How long its worker may be silent.
     pub lease: Span,
+    /// The shape of its table: what an editor knows of it.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// Reads a table from a job file; the error keeps the place in the file.
     pub inspect: fn(toml::de::ValueDeserializer<'_>) -> Result<Inspection, toml::de::Error>,
     /// What the work on a table as a run carries it would move; none for kinds that move no rows by rules.
@@ -109,6 +112,7 @@ pub const fn entry<K: Kind>() -> Entry {
         remembers: K::REMEMBERS,
         params: K::PARAMS,
         lease: K::LEASE,
+        schema: |generator| generator.subschema_for::<K>(),
         inspect: |table| {
             let kind = K::deserialize(table)?;
             Ok(Inspection { uses: kind.uses(), findings: kind.check(), binds: kind.binds(), sources: kind.sources() })

@@ -1,5 +1,6 @@
 //! `[rotate]`: backups that the policy keeps no longer go; and what every kind that rotates shares.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tracing::info;
 
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// A rotation of the backups of one name.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rotate {
     /// Where the backups are, by its name in `sexton.toml`.

@@ -172,6 +172,7 @@ fn runs(schedule: &Schedule, spec: &Spec, wanted: &Wanted, plan: &Plan, now: Dat
     let pace = TimeDelta::from_std(wanted.pace.0).unwrap_or_default();
     let runs = plan.chosen().enumerate().map(|(n, at)| NewRun {
         due_at: Some(now + pace * i32::try_from(n).unwrap_or(i32::MAX)),
+        first_due_at: Some(schedule.start(at)),
         schedule: Some(schedule.name.clone()),
         nominal_at: Some(at),
         caught_up: true,

@@ -4,11 +4,12 @@ use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Duration, MappedLocalTime, NaiveDateTime, Offset, TimeZone, Utc};
 use chrono_tz::{GapInfo, Tz};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a schedule states. What it leaves out follows Vixie's rule: a fixed time in a gap fires after it, and one
 /// that comes twice on the first pass; an interval counts real time, so nothing for the gap, and both passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dst {
     /// For times that the clocks jump over.
@@ -18,7 +19,7 @@ pub struct Dst {
 }
 
 /// What becomes of times that the clocks jump over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Gap {
     /// They fire, once for all of them, at the first instant after the gap.
@@ -28,7 +29,7 @@ pub enum Gap {
 }
 
 /// On which pass of an hour that comes twice its times fire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Passes {
     /// The first.

@@ -15,10 +15,11 @@ mod parse;
 mod spread;
 mod wall;
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use dst::{Dst, Gap, Passes, Shift, WordError, gap_turn};
@@ -187,6 +188,21 @@ impl Serialize for Cron {
 impl<'de> Deserialize<'de> for Cron {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for Cron {
+    fn schema_name() -> Cow<'static, str> {
+        "Cron".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "When, on the clock of `zone`: five fields (minute, hour, day of the month, month, day of the week), \
+                            six with a second first, seven with a year last, `@daily` and its like, `@every 90s`.",
+            "examples": ["0 2 * * *", "H 2 * * *", "@every 90s"],
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Waits: for trying out schedules and alerts.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use sexton::kinds::{Broken, Ctx, Kind, Uses};
@@ -10,7 +11,7 @@ use sexton::{
 };
 
 /// `[wait]` in a job file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wait {
     /// How long.

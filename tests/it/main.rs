@@ -18,6 +18,7 @@ mod next;
 mod outbox;
 mod planner;
 mod queue;
+mod schema;
 mod shipped;
 mod then;
 mod tidy;

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// How long backups are kept, each rule for itself: what any of them keeps, stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Keep {
     /// The newest ones that count.
@@ -39,6 +40,7 @@ pub struct Keep {
     pub min_proven: u32,
     /// The time zone in which days, weeks, months and years begin.
     #[serde(default = "utc", deserialize_with = "zone")]
+    #[schemars(with = "String")]
     pub zone: Tz,
     /// Which ones count: `proven`, or `verified` ones, too, which were read back but not restored.
     #[serde(default)]
@@ -49,7 +51,7 @@ pub struct Keep {
 }
 
 /// Which backups fill the rules' places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Counts {
     /// Those that were restored and equal.
@@ -60,7 +62,7 @@ pub enum Counts {
 }
 
 /// Who may lift a lock before its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Lock {
     /// A person with a permission of their own.

@@ -1,5 +1,6 @@
 //! The forms of checks, as ops write them. A table that is left out is the data set's own.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
@@ -30,7 +31,7 @@ pub enum Form<'a> {
 
 /// `reference = { from = "public.retry_attempts", along = ["exception_id"] }`: a row that refers to nothing is bad; one
 /// whose columns are not all there refers to nothing by intent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
     /// The table whose rows refer.
@@ -50,7 +51,7 @@ pub struct Reference {
 
 /// `unique = { columns = ["transaction_id"] }`: values that more than one row has are bad; as in PostgreSQL, rows
 /// without a value never clash. What is counted is the values.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Unique {
     /// The table.
@@ -64,7 +65,7 @@ pub struct Unique {
 }
 
 /// `not_null = { columns = ["timestamp"] }`: a row that lacks one of the columns is bad.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NotNull {
     /// The table.
@@ -81,7 +82,7 @@ pub struct NotNull {
 }
 
 /// `accepted = { column = "status", values = "status" }`: another value is bad; none at all is not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Accepted {
     /// The table.
@@ -98,7 +99,7 @@ pub struct Accepted {
 }
 
 /// Where accepted values are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "a list of values, or the name of one in the data set's [values]")]
 pub enum Values {
     /// In the data set's `[values]`, under this name.
@@ -108,7 +109,7 @@ pub enum Values {
 }
 
 /// `range = { columns = ["timestamp"], max = "now" }`: a value outside is bad; none at all is not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Range {
     /// The table.
@@ -128,7 +129,7 @@ pub struct Range {
 }
 
 /// A bound: a number, a text that the column's type reads (`"2020-01-01"`), or `"now"`, `"now - 1d"`, `"now + 5m"`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "a number, a time such as \"2020-01-01\", or \"now\", \"now - 1d\"")]
 pub enum Bound {
     /// A number.
@@ -138,7 +139,7 @@ pub enum Bound {
 }
 
 /// `freshness = { column = "processed_at", within = "1d" }`: bad when the newest value is older, or there is none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Freshness {
     /// The table.
@@ -154,7 +155,7 @@ pub struct Freshness {
 }
 
 /// `volume = { min = 1, max = 1_000_000 }`: bad when there are fewer rows, or more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Volume {
     /// The table.
@@ -173,7 +174,7 @@ pub struct Volume {
 
 /// `archive_consistency = { find = "rows in both" }`: what main and archive disagree on. Skipped while there is no
 /// archive.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ArchiveConsistency {
     /// What is looked for.
@@ -190,7 +191,7 @@ pub struct ArchiveConsistency {
 }
 
 /// What main and archive can disagree on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Fault {
     /// A key that a main table and its archive both have; of the parent and of each child.
     #[serde(rename = "rows in both")]

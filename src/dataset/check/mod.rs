@@ -12,6 +12,7 @@ mod stored;
 mod text;
 mod threshold;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use facts::Facts;
@@ -23,7 +24,7 @@ pub use text::{Cannot, Query};
 pub use threshold::{Seen, Threshold, ThresholdError};
 
 /// One check; it has exactly one of the forms.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
     /// Its name; `snake_case`, as it is a report entry too.
@@ -83,7 +84,7 @@ pub struct Check {
 }
 
 /// How bad a bad row is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing; never warns or fails by itself.

@@ -1,8 +1,9 @@
 //! Thresholds of checks: a count (`"> 100"`), a share of the rows looked at (`"> 0.1%"`), or what is new since the
 //! job's last run (`"new > 0"`).
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::expect::Expect;
@@ -100,6 +101,21 @@ impl Serialize for Threshold {
 impl<'de> Deserialize<'de> for Threshold {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for Threshold {
+    fn schema_name() -> Cow<'static, str> {
+        "Threshold".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": "^\\s*(new\\s*)?(<=|>=|==|!=|<|>)\\s*[0-9.]+\\s*%?\\s*$",
+            "description": "A comparison with a count of bad rows, a share of the rows looked at, or of those that are new.",
+            "examples": ["> 100", "> 0.1%", "new > 0"],
+        })
     }
 }
 

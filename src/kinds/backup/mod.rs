@@ -4,6 +4,7 @@ mod usual;
 
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -32,7 +33,7 @@ use crate::{
 };
 
 /// A backup of one database.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Backup {
     /// The database, by its name in `sexton.toml`.
@@ -93,7 +94,7 @@ pub struct Backup {
 }
 
 /// When a backup is proven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum When {
     /// In the run that takes it.
@@ -106,7 +107,7 @@ pub enum When {
 }
 
 /// How a database is dumped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// One stream from one connection.

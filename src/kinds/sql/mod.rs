@@ -10,6 +10,7 @@ mod values;
 use std::{fmt, time::Duration};
 
 use futures::TryStreamExt;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sqlx::{AssertSqlSafe, Connection, Either, Executor, PgConnection, postgres::PgRow};
 use tokio::time::timeout;
@@ -23,7 +24,7 @@ use crate::{
 };
 
 /// Statements on a target.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sql {
     /// The database, by its name in `sexton.toml`.

@@ -13,6 +13,7 @@ mod look;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::{
@@ -33,7 +34,7 @@ use crate::{
 };
 
 /// The `[validate]` table.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Validate {
     /// The target that is checked; a replica will do.
@@ -62,7 +63,7 @@ pub struct Validate {
 }
 
 /// `suite = "full"`, or a list.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "the name of a suite, or a list of them")]
 pub enum Suites {
     /// One.
@@ -72,7 +73,7 @@ pub enum Suites {
 }
 
 /// A job's own thresholds for a check.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Thresholds {
     /// What is worth a warning.

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sexton::{
     child::Spawner,
@@ -170,7 +171,7 @@ macro_rules! kind {
 }
 
 /// Done at once.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Noop {}
 kind!(Noop, "noop", |_it, ctx| {
     effect(&ctx);
@@ -178,7 +179,7 @@ kind!(Noop, "noop", |_it, ctx| {
 });
 
 /// Takes its time, tells how far it is, and stops when it is told to.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Slow {
     millis: u64,
 }
@@ -194,11 +195,11 @@ kind!(Slow, "slow", |it, ctx| {
 });
 
 /// Never ends and never listens.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Stubborn {}
 kind!(Stubborn, "stubborn", |_it, _ctx| std::future::pending().await);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Panics {}
 kind!(Panics, "panics", |_it, ctx| {
     assert!(ctx.run.attempt > 99, "oh no, attempt {}", ctx.run.attempt);
@@ -206,7 +207,7 @@ kind!(Panics, "panics", |_it, ctx| {
 });
 
 /// Fails so many times, then is done.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Flaky {
     fails: i32,
 }
@@ -219,7 +220,7 @@ kind!(Flaky, "flaky", |it, ctx| {
 });
 
 /// Starts a child that starts another, writes that one's pid to a file, and waits for ever.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Spawns {
     pid_file: String,
 }
@@ -232,7 +233,7 @@ kind!(Spawns, "spawns", |it, ctx| {
 });
 
 /// Ends as it is told.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Says {
     Skipped(String),
@@ -252,7 +253,7 @@ kind!(Says, "says", |it, ctx| match it {
 });
 
 /// Takes steps of 20 ms, and goes on where the attempt before it was.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct Steps {
     steps: usize,
 }
