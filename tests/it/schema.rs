@@ -198,7 +198,9 @@ fn a_mistake_is_refused_by_the_schema_and_by_the_daemon() {
         job("timeout = \"1m\"\nalert = \"ops\"\n[exec]\nargv = [\"true\"]\n"),
         job("timeout = \"1m\"\nretry = { attempts = 0 }\n[exec]\nargv = [\"true\"]\n"),
         job("timeout = \"1m\"\n[params]\nx = \"text\"\n[exec]\nargv = [\"true\"]\n"),
-        job("[archive]\ntarget = \"t\"\ndataset = \"things\"\nolder_than = \"365d\"\nthrottle = { wal_rate = \"fast\" }\n"),
+        job(
+            "[archive]\ntarget = \"t\"\ndataset = \"things\"\nolder_than = \"365d\"\nthrottle = { wal_rate = \"fast\" }\n",
+        ),
         schedule("enabled = \"yes\""),
         schedule("then = \"kept\""),
         schedule("catch_up_window = 6"),

@@ -31,7 +31,8 @@ async fn measured(by: Option<&str>) -> (Vec<String>, String, f64) {
     let site = site(&queue.url(), &target.url(), "[http]\nlisten = \"127.0.0.1:0\"");
     let daemon = site.daemon(&["run"]).await;
     let line = daemon.wait_for_line("listening on http://").await;
-    let address = line.split("listening on ").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("an address");
+    let address =
+        line.split("listening on ").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("an address");
     let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().expect("a client");
     let get = async |path: &str| client.get(format!("{address}{path}")).send().await.ok()?.text().await.ok();
     let skew = eventually("the skew is measured", async || {

@@ -119,6 +119,11 @@ async fn a_restored_queue_decides_what_lies_between_by_policy_and_nothing_twice(
     // What was live is lost to its worker: tried again, or held. Behind closed gates no slot is decided.
     run_when(pool, "again", "is done by its second attempt", |run| run.state == "done" && run.losses == 1).await;
     run_when(pool, "long", "is held", |run| run.state == "held").await;
+    let long = "select clock_timestamp() > made_at + interval '2 seconds' from sexton.schedule_pause";
+    eventually("slots lie in the pause", async || {
+        sqlx::query_scalar::<_, bool>(long).fetch_one(pool).await.ok().filter(|long| *long)
+    })
+    .await;
     assert_eq!(decided(pool).await, known, "a pause decides nothing");
     assert!(after.sexton(&["resume", "--all"]).await.status.success());
     for policy in POLICIES {
@@ -135,7 +140,10 @@ async fn a_restored_queue_decides_what_lies_between_by_policy_and_nothing_twice(
         // Every second from the first decision to the last has one, and each that fired one run.
         every_second_is_decided_once(pool, policy).await;
         let last = known.iter().filter(|row| row.0 == policy).map(|row| row.2).max().expect("a decision");
-        let paused = all.iter().find(|row| row.0 == policy && row.4 == "skipped_paused").expect("the pause");
+        let paused = all
+            .iter()
+            .find(|row| row.0 == policy && row.4 == "skipped_paused")
+            .unwrap_or_else(|| panic!("no pause of {policy}: {all:?}"));
         let between: Vec<_> = all.iter().filter(|row| row.0 == policy && row.1 > last && row.2 < paused.1).collect();
         let words: Vec<&str> = between.iter().map(|row| row.4.as_str()).collect();
         match policy {
@@ -199,8 +207,7 @@ async fn sexton_backs_up_its_own_database_and_goes_on_with_the_copy() {
 
 #[test]
 fn every_file_of_the_page_is_a_good_one() {
-    let files: BTreeMap<String, String> =
-        blocks().into_iter().filter(|(path, _)| path != "sexton.toml").collect();
+    let files: BTreeMap<String, String> = blocks().into_iter().filter(|(path, _)| path != "sexton.toml").collect();
     assert_eq!(files.len(), 2, "{files:?}");
     let parsed = Catalog::parse(&Files(files));
     assert!(parsed.problems.is_empty(), "{:?}", parsed.problems);
