@@ -23,6 +23,7 @@ use crate::{
     slots::{Cron, Dst},
     span::Span,
     state::OnLost,
+    windows::Slots,
 };
 
 /// A job: what can run. Its name is the file's name without `.toml`; one of its tables says what it does.
@@ -86,7 +87,42 @@ enum Given {
 struct Schedules {
     /// When a job is due.
     at: Option<Vec<At>>,
+    /// When slots are skipped or wait, or alerts do.
+    window: Option<Vec<Window>>,
 }
+
+/// A window: recurring (`cron` and `lasts`), once (`from` and `until`), or the days of a `calendar`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Window {
+    /// Its name, unique over all files.
+    name: String,
+    /// One line for people.
+    about: Option<String>,
+    /// When it begins, on the clock of `zone`.
+    cron: Option<Cron>,
+    /// For how long it is open each time.
+    lasts: Option<Span>,
+    /// When it begins, once; without an offset, on the clock of `zone`.
+    from: Option<String>,
+    /// When it ends.
+    until: Option<String>,
+    /// The name of a file in `schedules/calendars`, without its ending.
+    calendar: Option<String>,
+    /// Where its clock hangs: an IANA name such as `Europe/Berlin`. UTC without it.
+    zone: Option<String>,
+    /// What becomes of the slots that it closes.
+    slots: Option<Slots>,
+    /// Whether what lies outside of it is closed, instead of what lies in it.
+    only: Option<bool>,
+    /// Whether alerts wait until it is over.
+    mute: Option<bool>,
+    /// Whether it holds for every schedule, also for those that do not name it.
+    everywhere: Option<bool>,
+}
+
+/// The keys that say when a window is, and of which a window has one set.
+const WHEN: [&[&str]; 3] = [&["cron", "lasts"], &["from", "until"], &["calendar"]];
 
 /// When a job is due.
 #[derive(JsonSchema)]
@@ -151,7 +187,10 @@ pub fn job() -> Value {
 pub fn schedule() -> Value {
     let mut generator = generator();
     let root = Schedules::json_schema(&mut generator);
-    let definitions = generator.take_definitions(true);
+    let mut definitions = generator.take_definitions(true);
+    if let Some(Value::Object(window)) = definitions.get_mut("Window") {
+        window.insert("oneOf".to_owned(), WHEN.iter().map(|keys| json!({ "required": keys })).collect());
+    }
     whole("Schedules of Sexton", root, generator, definitions)
 }
 
@@ -265,6 +304,7 @@ mod tests {
         assert_eq!(of(keys::<Param>()), sorted(super::super::params::KEYS));
         let entry = super::super::schedule::KEYS.into_iter().chain(super::super::policy::KEYS);
         assert_eq!(of(keys::<At>()), sorted(entry));
+        assert_eq!(of(keys::<Window>()), sorted(super::super::window::KEYS));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::{
     windows::{self, Slots, When, Window},
 };
 
-const KEYS: [&str; 12] =
+pub(super) const KEYS: [&str; 12] =
     ["name", "about", "cron", "lasts", "from", "until", "calendar", "zone", "slots", "only", "mute", "everywhere"];
 const SHAPE: &str = "[[window]] with name and one of: cron and lasts, from and until, calendar";
 /// A year: what is longer is written with its two ends.

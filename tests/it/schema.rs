@@ -164,6 +164,10 @@ fn good_files_are_taken_by_both() {
         // What a kind needs may come from a parameter.
         ("job", dry.to_owned()),
         ("schedule", at("then = [\"kept\"]\ndst = { gap = \"skip\" }\ncatch_up = \"skip\"\ncatch_up_window = \"6h\"")),
+        (
+            "schedule",
+            at("windows = [\"night\"]") + "[[window]]\nname = \"night\"\ncron = \"0 1 * * *\"\nlasts = \"4h\"\n",
+        ),
         ("dataset", THINGS.to_owned()),
     ] {
         let place = SORTS.iter().find(|(name, _)| *name == sort).expect("a sort").1;
@@ -176,6 +180,7 @@ fn good_files_are_taken_by_both() {
 fn a_mistake_is_refused_by_the_schema_and_by_the_daemon() {
     let job = |text: &str| ("job", text.to_owned());
     let schedule = |more: &str| ("schedule", at(more));
+    let window = |more: &str| ("schedule", format!("{}[[window]]\nname = \"w\"\n{more}\n", at("")));
     let dataset = |more: &str| ("dataset", format!("{THINGS}{more}\n"));
     let mistakes = [
         // A key that there is not.
@@ -207,6 +212,12 @@ fn a_mistake_is_refused_by_the_schema_and_by_the_daemon() {
         ("schedule", "[[at]]\nname = 1\njob = \"call\"\ncron = \"0 3 * * *\"\n".to_owned()),
         dataset("children = \"all\""),
         dataset("[[check]]\nname = \"a\"\nsql = \"select 1\"\nfail = \"many\""),
+        window("cron = \"0 1 * * *\"\nlasts = 4"),
+        // A window in two ways, and in none.
+        window("cron = \"0 1 * * *\"\nlasts = \"4h\"\nfrom = 2026-12-24T18:00:00Z\nuntil = 2027-01-02T06:00:00Z"),
+        window("slots = \"defer\""),
+        window("cron = \"0 1 * * *\"\nlasts = \"4h\"\nslots = \"wait\""),
+        window("cron = \"0 1 * * *\"\nlasts = \"4h\"\nquiet = true"),
         // A word that there is not.
         job("timeout = \"1m\"\non_lost = \"restart\"\n[exec]\nargv = [\"true\"]\n"),
         job("timeout = \"1m\"\non_breach = \"panic\"\n[exec]\nargv = [\"true\"]\n"),
