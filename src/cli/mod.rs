@@ -65,10 +65,10 @@ pub enum Command {
     Trigger(TriggerArgs),
     /// Run a job now, in this process; needs no daemon
     Once(OnceArgs),
-    /// Stop a schedule, or every schedule, from firing; says who and why
-    Pause(pause::PauseArgs),
     /// Run slots of the past: shows which, and with --yes queues them at a pace
     Backfill(backfill::Args),
+    /// Stop a schedule, or every schedule, from firing; says who and why
+    Pause(pause::PauseArgs),
     /// Let a schedule, or every schedule, fire again
     Resume(pause::ResumeArgs),
     /// See whose queue this is, or say it

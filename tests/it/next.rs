@@ -306,8 +306,7 @@ async fn a_week_is_one_look() {
 
         most at once
           Sun 07 Jun 02:30  2 schedules start: nightly, weekly
-        on the same target at once
-          collector: Sun 07 Jun 02:30  2 schedules start: nightly, weekly
+        all of these work on the target `collector`
     "#);
     let (_, told) = of(&files, "next", &[&week[..], &["--json"]].concat()).await;
     let told: Value = serde_json::from_str(&told).expect("JSON");

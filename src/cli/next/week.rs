@@ -33,7 +33,7 @@ pub(super) fn drawn(heat: &Heat, ink: Ink) -> String {
         Ink::Shades => 2,
         Ink::Numbers => short(most).len().max(2) + 1,
     };
-    text += &" ".repeat(10);
+    text += &" ".repeat(if ink == Ink::Shades { 11 } else { 10 });
     for hour in 0..24 {
         text += &match ink {
             // The picture stays narrow: every second hour has its number.
@@ -44,7 +44,10 @@ pub(super) fn drawn(heat: &Heat, ink: Ink) -> String {
     }
     text += "       all\n";
     for (day, hours) in days(heat) {
-        text += &format!("{}", day.format("%a %d %b"));
+        text += &day.format("%a %d %b").to_string();
+        if ink == Ink::Shades {
+            text.push(' ');
+        }
         for slots in &hours {
             text += &match (slots, ink) {
                 (None, _) => " ".repeat(width),
@@ -56,7 +59,7 @@ pub(super) fn drawn(heat: &Heat, ink: Ink) -> String {
         text += &format!("  {:>8}\n", short(hours.iter().flatten().sum()));
     }
     if ink == Ink::Shades && most > 0 {
-        text += &format!("\n          {}\n", legend(most));
+        text += &format!("\n           {}\n", legend(most));
     }
     text += &clashes(heat);
     text
@@ -120,6 +123,10 @@ fn clashes(heat: &Heat) -> String {
     for clash in &heat.worst {
         text += &format!("  {}\n", line(clash));
     }
+    // Where all jobs work on one target, a second list would only repeat the first.
+    if let Some(target) = only_target(heat) {
+        return text + &format!("all of these work on the target `{target}`\n");
+    }
     text += if heat.targets.is_empty() {
         "no two jobs of one target start in the same minute\n"
     } else {
@@ -129,6 +136,14 @@ fn clashes(heat: &Heat) -> String {
         text += &format!("  {}: {}\n", clash.target.as_deref().unwrap_or_default(), line(clash));
     }
     text
+}
+
+/// The target of all that starts at once, if it is one.
+fn only_target(heat: &Heat) -> Option<&str> {
+    let same = heat.targets.len() == heat.worst.len();
+    let same =
+        same && heat.targets.iter().zip(&heat.worst).all(|(one, any)| (one.at, one.count) == (any.at, any.count));
+    heat.targets.first().filter(|_| same)?.target.as_deref()
 }
 
 fn minute(heat: &Heat, at: DateTime<Utc>) -> String {
@@ -147,7 +162,48 @@ fn short(n: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
+    use crate::requests::preview::heat::Hour;
+
+    #[test]
+    fn shades_say_it_in_one_look() {
+        let begin: DateTime<Utc> = "2026-06-01T22:00:00Z".parse().expect("an instant");
+        let slots = |n: i64| match n % 24 {
+            5 => 81,
+            6..10 => 5,
+            _ => u64::from(n == 100),
+        };
+        let hour = |n| Hour { at: begin + TimeDelta::hours(n), slots: slots(n) };
+        let heat = Heat {
+            from: begin,
+            until: begin + TimeDelta::hours(168),
+            zone: chrono_tz::Tz::UTC,
+            schedules: 9,
+            slots: 708,
+            hours: (0..168).map(hour).collect(),
+            worst: Vec::new(),
+            targets: Vec::new(),
+        };
+        insta::assert_snapshot!(drawn(&heat, Ink::Shades), @r#"
+            708 slots of 9 schedules in the week after 2026-06-01T22:00:00Z, by the hour (UTC)
+
+                       00  02  04  06  08  10  12  14  16  18  20  22         all
+            Mon 01 Jun                                             ····         0
+            Tue 02 Jun ······██▒▒▒▒▒▒▒▒································       101
+            Wed 03 Jun ······██▒▒▒▒▒▒▒▒································       101
+            Thu 04 Jun ······██▒▒▒▒▒▒▒▒································       101
+            Fri 05 Jun ······██▒▒▒▒▒▒▒▒································       101
+            Sat 06 Jun ····░░██▒▒▒▒▒▒▒▒································       102
+            Sun 07 Jun ······██▒▒▒▒▒▒▒▒································       101
+            Mon 08 Jun ······██▒▒▒▒▒▒▒▒····························           101
+
+                       ░░ 1-3   ▒▒ 4-9   ▓▓ 10-27   ██ 28-81 slots an hour
+
+            no two schedules start in the same minute
+        "#);
+    }
 
     #[test]
     fn few_and_many_have_shades_of_their_own() {
