@@ -143,8 +143,8 @@ fn known(
         .collect();
     let mut known: Vec<String> = Vec::new();
     for name in names {
-        let at = node.get_ref().as_array().into_iter().flat_map(|items| items.iter());
-        let at = at.filter(|item| item.get_ref().as_str() == Some(name)).next_back().map_or(node.span(), Node::span);
+        let mut items = node.get_ref().as_array().into_iter().flat_map(|items| items.iter());
+        let at = items.rfind(|item| item.get_ref().as_str() == Some(name)).map_or(node.span(), Node::span);
         if *name == entry.job {
             let help = "take it out of its own `after`";
             doc.error(at, format!("`{name}` would wait for itself"), Some(help.into()));
