@@ -59,6 +59,10 @@ pub const VAULT_BYTES: &str = "sexton_vault_bytes";
 pub const VAULT_BUDGET: &str = "sexton_vault_budget_bytes";
 /// 1 while the files on disk are the ones in use, 0 while they are broken or differ.
 pub const FILES_GOOD: &str = "sexton_config_last_reload_successful";
+/// 1 while the files on disk are good and are not the active revision's.
+pub const FILES_DRIFTED: &str = "sexton_config_drifted";
+/// The active revision, as this process knows it.
+pub const FILES_REVISION: &str = "sexton_config_revision";
 /// 1 while all that a scheduled job needs was there when this process last looked, else 0, by `job`.
 pub const JOB_READY: &str = "sexton_job_ready";
 /// Seconds that this machine's clock is ahead of the queue database's; negative when it is behind.
@@ -114,6 +118,8 @@ fn describe() {
     describe_gauge!(VAULT_BYTES, "Bytes of all backups in a vault");
     describe_gauge!(VAULT_BUDGET, "Bytes that a vault is meant to hold at most");
     describe_gauge!(FILES_GOOD, "1 while the files on disk are good and in use");
+    describe_gauge!(FILES_DRIFTED, "1 while the files on disk are good and are not the active revision's");
+    describe_gauge!(FILES_REVISION, "The active revision of the files");
     describe_gauge!(JOB_READY, "1 while all that a scheduled job needs is there");
     describe_gauge!(CLOCK_SKEW, "Seconds that this machine's clock is ahead of the database's");
     describe_gauge!(BUILD, "The version of this binary");

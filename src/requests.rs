@@ -4,6 +4,7 @@
 //! A request reads the *active* revision, as the daemons do: an edited file counts once it is applied.
 
 pub mod backfill;
+mod files;
 pub mod preview;
 pub mod why;
 pub mod words;
@@ -22,6 +23,8 @@ use crate::{
     queue::{self, Cancel, Pause},
     spec::Spec,
 };
+
+pub use files::{ActiveFiles, KnownFiles, OldFiles, files};
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]

@@ -6,9 +6,12 @@
 //! Nothing here looks at a database or a clock: the same texts give the same answer everywhere.
 
 mod calendar;
+mod cut;
+mod diff;
 mod doc;
 mod doubts;
 mod files;
+mod fingerprint;
 mod job;
 mod mention;
 mod params;
@@ -34,7 +37,10 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use cut::{cut_off, only_trimmed};
+pub use diff::{Change, Diff, Effect, How, Key, Noun, effects, too_many_removed};
 pub use files::Files;
+pub use fingerprint::Fingerprint;
 pub use job::Job;
 pub use mention::Names;
 pub use params::{Param, Role, Sort};

@@ -10,6 +10,7 @@ mod database;
 pub mod exit;
 mod explain;
 mod far;
+mod files;
 mod instance;
 pub mod next;
 mod pause;
@@ -23,6 +24,7 @@ use std::{io::Write, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 
+pub use files::{ApplyArgs, FilesArgs};
 pub use reach::{AskError, answers, load, queue_login, targets, vaults};
 pub use runs::who;
 pub use trigger::{code, report};
@@ -45,12 +47,16 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the daemon: plan, work and tell, until SIGTERM; SIGHUP reloads the files
+    /// Run the daemon: plan, work and tell, until SIGTERM; it takes edited files in, at once with SIGHUP
     Run,
     /// See everything work on a private PostgreSQL: no configuration, no account
     Demo(DemoArgs),
     /// Check job and schedule files; needs no database
     Check(check::Args),
+    /// Show what the edited files change, and make them the active revision of every daemon
+    Apply(ApplyArgs),
+    /// See which files are active, and what every daemon has on disk
+    Files(FilesArgs),
     /// Show when schedules fire next
     Next(next::Args),
     /// Say why a slot did or did not run
@@ -160,11 +166,12 @@ pub async fn ask(cli: &Cli, out: &mut dyn Write) -> Result<u8, AskError> {
         Command::Backfill(args) => backfill::run(cli, args, out).await,
         Command::Resume(args) => pause::resume(cli, args, out).await,
         Command::Instance(args) => instance::run(cli, args, out).await,
+        Command::Files(args) => files::run(cli, args, out).await,
         Command::Runs(command) => runs::run(cli, command, out).await,
         Command::Data(command) => data::run(cli, command, out).await,
         Command::Backups(command) => backups::run(cli, command, out).await,
         Command::Db(command) => database::run(cli, command, out).await,
-        Command::Run | Command::Once(_) | Command::Demo(_) | Command::Ready(_) => {
+        Command::Run | Command::Apply(_) | Command::Once(_) | Command::Demo(_) | Command::Ready(_) => {
             Err(AskError::Said("this command is the daemon's".to_owned()))
         }
     }

@@ -14,10 +14,15 @@ const ASK: Duration = Duration::from_secs(5);
 /// Why a daemon with these settings may not work on this queue; nothing: it may. The first daemon that has a name gives
 /// it to a queue that has none.
 pub(super) async fn refusal(pool: &PgPool, ours: Option<&str>, by: &str) -> Result<Option<String>, sqlx::Error> {
-    let queue = match ours {
-        Some(ours) => Some(ledger::claim_instance(pool, ours, by).await?),
-        None => ledger::instance(pool).await?,
-    };
+    if let Some(ours) = ours {
+        ledger::claim_instance(pool, ours, by).await?;
+    }
+    differs(pool, ours).await
+}
+
+/// The same without giving a name to a queue that has none.
+pub(super) async fn differs(pool: &PgPool, ours: Option<&str>) -> Result<Option<String>, sqlx::Error> {
+    let queue = ledger::instance(pool).await?;
     Ok(match (queue.as_deref(), ours) {
         (None, _) => None,
         (Some(queue), Some(ours)) if queue == ours => None,

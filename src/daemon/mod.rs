@@ -3,12 +3,12 @@
 mod backups;
 mod clock;
 mod demo;
+pub mod files;
 pub mod inbox;
 mod instance;
 mod logging;
 mod once;
 mod ready;
-pub mod reload;
 mod serve;
 mod signals;
 mod wire;
@@ -48,6 +48,7 @@ async fn answer(cli: &Cli) -> u8 {
     let answered = match &cli.command {
         Command::Run => serve::run(cli).await,
         Command::Ready(args) => ready::run(cli, args, &mut out).await,
+        Command::Apply(args) => files::apply::run(cli, args, &mut out).await,
         Command::Once(args) => once::run(cli, args, &mut out).await,
         Command::Demo(args) => {
             // What the tour prints is the story; the log is for what goes wrong.

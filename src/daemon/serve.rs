@@ -1,6 +1,6 @@
 //! `sexton run`: the daemon.
 //!
-//! Starts the stages side by side, reloads the files at SIGHUP, and at SIGTERM takes them down in an order in which
+//! Starts the stages side by side, keeps the files, and at SIGTERM takes them down in an order in which
 //! nothing is lost: readiness first, then no new slots, then the runs, then what people must be told.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -14,9 +14,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    backups, clock, instance, logging, ready,
-    reload::{self, Occasion, ReloadError},
-    signals,
+    backups, clock,
+    files::{Keeper, Occasion, ReloadError},
+    instance, logging, ready, signals,
     wire::{self, Parts},
 };
 use crate::{
@@ -50,6 +50,7 @@ pub(super) struct Daemon {
     pub(super) parts: Parts,
     /// Wakes the planner, after the files changed.
     pub(super) poke: Arc<Notify>,
+    files: Keeper,
     listener: Option<TcpListener>,
     /// Whether the queue is this instance's.
     admitted: bool,
@@ -61,10 +62,13 @@ impl Daemon {
         let parts = wire::parts(&settings)?;
         wait_for_database(&parts).await?;
         db::migrate(&parts.pool).await?;
+        let poke = Arc::<Notify>::default();
+        let mut files =
+            Keeper::new(parts.pool.clone(), parts.source.clone(), parts.by(), settings.files.clone(), poke.clone());
         // Nothing is written to a queue that is another instance's, not even these files.
         let refusal = instance::refusal(&parts.pool, settings.instance.as_deref(), &parts.by()).await?;
         if refusal.is_none() {
-            reload::reload(&parts.pool, &parts.source, Occasion::Start, &parts.by()).await.map_err(refused)?;
+            files.reload(Occasion::Start).await.map_err(refused)?;
         }
         let listener =
             match &settings.http {
@@ -73,7 +77,7 @@ impl Daemon {
                 })?),
                 None => None,
             };
-        Ok(Self { settings, parts, poke: Arc::default(), listener, admitted: refusal.is_none() })
+        Ok(Self { settings, parts, poke, files, listener, admitted: refusal.is_none() })
     }
 
     /// Where it listens.
@@ -83,7 +87,7 @@ impl Daemon {
 
     /// Serves until `stop`, then drains.
     pub(super) async fn serve(self, stop: CancellationToken) -> Result<(), AskError> {
-        let Self { settings, parts, poke, listener, admitted } = self;
+        let Self { settings, parts, poke, mut files, listener, admitted } = self;
         let recorder = metrics::install();
         let pulse = Pulse::default();
         let skew = skew::Shown::default();
@@ -110,13 +114,13 @@ impl Daemon {
                 side.join_all().await;
                 return Ok(());
             }
-            reload::reload(&parts.pool, &parts.source, Occasion::Start, &parts.by()).await.map_err(refused)?;
+            files.reload(Occasion::Start).await.map_err(refused)?;
         }
         side.spawn(ready::keep_looking(parts.clone(), over.clone()));
         side.spawn(backups::keep_looking(parts.clone(), over.clone()));
         let alerts_stop = CancellationToken::new();
         let alerting = tokio::spawn(alerts::run(parts.alerts.clone(), alerts_stop.clone()));
-        side.spawn(reload::on_hangup(parts.pool.clone(), parts.source.clone(), parts.by(), poke.clone(), over.clone()));
+        side.spawn(files.run(over.clone()));
         let options = planner::Options {
             me: parts.source.me,
             default_alert: settings.alerts.default.clone(),

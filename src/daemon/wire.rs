@@ -15,7 +15,7 @@ use crate::{
     settings::{self, Settings},
 };
 
-use super::reload::Source;
+use super::files::Source;
 
 /// Connections that the heartbeat keeps for itself.
 const BEAT_CONNECTIONS: u32 = 2;
@@ -93,6 +93,7 @@ pub(super) fn parts(settings: &Settings) -> Result<Parts, AskError> {
         schedules: settings.files.schedules.clone(),
         names,
         default_alert: settings.alerts.default.clone(),
+        most_removed: settings.files.most_removed,
         me: Uuid::now_v7(),
     };
     Ok(Parts { beat_pool: db::queue_pool(&login, BEAT_CONNECTIONS), login, pool, env: Arc::new(env), alerts, source })

@@ -4,6 +4,7 @@
 
 mod auth;
 mod backfill;
+mod files;
 mod jobs;
 mod pauses;
 mod problem;
@@ -57,6 +58,7 @@ pub async fn serve(listener: TcpListener, surface: Surface, stop: CancellationTo
 pub fn router(surface: Surface) -> Router {
     let api = Router::new()
         .route("/jobs/{name}/runs", post(jobs::trigger))
+        .route("/files", get(files::show))
         .route("/pauses", get(pauses::list))
         .route("/pause", post(pauses::pause_all))
         .route("/resume", post(pauses::resume_all))

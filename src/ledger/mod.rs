@@ -10,6 +10,7 @@ mod look;
 mod pause;
 mod record;
 mod revision;
+mod stations;
 
 pub use decide::{Decided, Slot, UnknownDecision, decide, hold};
 pub use instance::{claim_instance, instance, set_instance};
@@ -20,3 +21,4 @@ pub use record::{
     revision, revision_at,
 };
 pub use revision::{Entry, Revision, apply, current, freeze, lock_files, revisions, seen};
+pub use stations::{FilesState, KnownStation, Pulse, Station, forget_station, pulse, save_station, stations};

@@ -7,6 +7,7 @@
 mod error;
 mod read;
 mod shape;
+mod share;
 #[cfg(test)]
 mod tests;
 mod vaults;
@@ -19,6 +20,7 @@ use std::{
 use crate::{secret::Secret, span::Span};
 
 pub use error::{SettingsError, SettingsProblem};
+pub use share::{Share, ShareError};
 
 /// What one daemon is.
 #[derive(Debug, Clone)]
@@ -179,13 +181,22 @@ pub struct Http {
     pub token: Option<Secret>,
 }
 
-/// Where the job and schedule files are; relative ones have been joined to the settings file's folder.
+/// Where the job and schedule files are (relative ones have been joined to the settings file's folder), and how edits
+/// of them are taken in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Files {
     /// `jobs/`.
     pub jobs: PathBuf,
     /// `schedules/`.
     pub schedules: PathBuf,
+    /// Whether the daemon takes edits in by itself.
+    pub watch: bool,
+    /// How often it looks whether there are any.
+    pub every: Span,
+    /// How many of the schedules may go at once without a person's word.
+    pub most_removed: Share,
+    /// How long files may differ from the active revision before people are told.
+    pub drift_after: Span,
 }
 
 /// How much this daemon takes on.

@@ -4,10 +4,11 @@ use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
+    time::Duration,
 };
 
 use super::{
-    Alerts, Channel, Database, Files, Http, Log, LogFormat, Settings, Target, Worker,
+    Alerts, Channel, Database, Files, Http, Log, LogFormat, Settings, Share, Target, Worker,
     read::{Reader, Table},
     vaults::vault,
 };
@@ -161,7 +162,14 @@ fn files(reader: &mut Reader<'_>, root: &mut Table) -> Files {
     let files = Files {
         jobs: reader.path_or(&mut table, "jobs", "jobs"),
         schedules: reader.path_or(&mut table, "schedules", "schedules"),
+        watch: reader.flag(&mut table, "watch").unwrap_or(true),
+        every: reader.parsed(&mut table, "every").unwrap_or(Span::seconds(2)),
+        most_removed: reader.parsed(&mut table, "most_removed").unwrap_or(Share::percent(50)),
+        drift_after: reader.parsed(&mut table, "drift_after").unwrap_or(Span::seconds(120)),
     };
+    if files.every < Span(Duration::from_millis(100)) {
+        reader.problem(&table, "every", "is shorter than 100ms", "write every = \"2s\"");
+    }
     reader.end(table);
     files
 }

@@ -9,6 +9,7 @@ mod backups;
 mod bench;
 mod collector;
 mod daemon;
+mod damaged_files;
 mod data;
 mod embedded;
 mod example_kind;

@@ -169,3 +169,28 @@ async fn the_kind_in_the_architecture_page_works() {
     let ended = kind.run(crate::support::ctx([], Vaults::default())).await;
     assert!(matches!(ended, Ok(Outcome::Done(_))), "{ended:?}");
 }
+
+#[test]
+fn the_guide_to_files_says_settings_and_commands_that_exist() {
+    let guide = shipped("docs/files.md");
+    let block = |mark: &str| guide.split(mark).nth(1).and_then(|rest| rest.split("```").next()).expect("a block");
+    let site = tempfile::tempdir().expect("a folder");
+    let config = site.path().join("sexton.toml");
+    let whole = |files: &str| format!("[database]\nurl = \"postgres://db/sexton\"\n{files}");
+    fs::write(&config, whole(block("```toml\n"))).expect("written");
+    let said = sexton::settings::Settings::load(Some(&config)).expect("the guide's settings").files;
+    fs::write(&config, whole("")).expect("written");
+    assert_eq!(
+        said,
+        sexton::settings::Settings::load(Some(&config)).expect("no settings").files,
+        "they are the defaults"
+    );
+    for line in block("```console\n").lines() {
+        assert_parses(&line.split_whitespace().skip(1).collect::<Vec<_>>());
+    }
+    let sources =
+        fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/metrics.rs")).expect("metrics");
+    for name in guide.split('`').filter(|word| word.starts_with("sexton_")) {
+        assert!(sources.contains(&format!("\"{name}\"")), "there is no metric {name}");
+    }
+}

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use serde_json::Value;
 use sexton::{
     catalog::Names,
-    daemon::reload::{Occasion, Reloaded, Source, reload},
+    daemon::files::{Occasion, Reloaded, Source, reload},
     ledger,
     planner::{Options, Planner},
     queue::{self, NewRun},
@@ -43,9 +43,13 @@ impl Files {
             schedules: self.folder.path().join("schedules"),
             names: Names::default(),
             default_alert: Vec::new(),
+            most_removed: sexton::settings::Share::percent(50),
             me: Uuid::now_v7(),
         };
-        match reload(self.pool(), &source, Occasion::Asked, "a test").await.unwrap() {
+        let reloaded = reload(self.pool(), &source, Occasion::Asked, "a test").await.unwrap();
+        // A daemon that applied them and left.
+        ledger::forget_station(self.pool(), source.me).await.unwrap();
+        match reloaded {
             Reloaded::Applied { revision } => revision,
             other => panic!("expected a revision, got {other:?}"),
         }

@@ -17,8 +17,8 @@ use super::{
 use crate::{
     cli::AskError,
     daemon::{
+        files::{Occasion, Reloaded, reload},
         inbox::{Answer, Inbox},
-        reload::{Occasion, Reloaded, reload},
         wire::Parts,
     },
     queue::{self, Filter, Run},
@@ -128,7 +128,7 @@ impl Tour<'_> {
     }
 
     async fn reload(&self) -> Result<(), AskError> {
-        let reloaded = reload(&self.parts.pool, &self.parts.source, Occasion::Asked, "sexton demo").await;
+        let reloaded = reload(&self.parts.pool, &self.parts.source, Occasion::Insisted, "sexton demo").await;
         match reloaded.map_err(|error| AskError::Said(error.to_string()))? {
             Reloaded::Kept { problems, .. } => {
                 let first = problems.first().map(ToString::to_string).unwrap_or_default();

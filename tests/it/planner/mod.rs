@@ -8,13 +8,14 @@ use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use serde_json::json;
 use sexton::{
     catalog::Names,
-    daemon::reload::{Occasion, ReloadError, Reloaded, Source, reload},
+    daemon::files::{Occasion, ReloadError, Reloaded, Source, reload},
     db::{self, Login},
     ledger::{self, Decided, RecentSlot},
     outbox,
     planner::{self, Options, Planner},
     queue::{self, Filter, NewRun},
     secret::Secret,
+    settings::Share,
 };
 use sqlx::PgPool;
 use tokio::{sync::Notify, task::JoinHandle};
@@ -40,6 +41,7 @@ impl Disk {
             schedules: folder.path().join("schedules"),
             names: Names { channels: ["ops".to_owned()].into(), ..Names::default() },
             default_alert: vec!["ops".to_owned()],
+            most_removed: Share::percent(50),
             me: Uuid::now_v7(),
         };
         std::fs::create_dir(&source.jobs).unwrap();

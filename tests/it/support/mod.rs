@@ -26,6 +26,7 @@ pub use daemon::{Daemon, Ended, Site};
 pub use database::Database;
 pub use own_cluster::{OwnCluster, own_cluster};
 pub use proxy::{Proxy, Wire};
+pub use sexton::child::Captured;
 
 /// How long a test lets a thing take that must not take long.
 pub const BOUND: Duration = Duration::from_secs(20);

@@ -1,5 +1,8 @@
 //! Files that change under a daemon: a good edit counts as a whole, a broken one not at all.
 
+mod applying;
+mod watching;
+
 use rustix::process::Signal;
 use sexton::outbox;
 

@@ -1,0 +1,2 @@
+-- Forget the files of daemon $1.
+delete from sexton.daemon_files where daemon = $1
