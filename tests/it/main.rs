@@ -24,6 +24,7 @@ mod shipped;
 mod then;
 mod tidy;
 mod vault;
+mod vectors;
 mod why;
 mod windows;
 mod worker;
