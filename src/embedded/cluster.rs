@@ -40,6 +40,8 @@ pub struct Options {
     pub major: Option<u32>,
     /// How long to wait for another process that is just starting or stopping the server.
     pub patience: Duration,
+    /// Variables that the server gets besides its usual ones.
+    pub env: Vec<(String, String)>,
 }
 
 impl Default for Options {
@@ -51,6 +53,7 @@ impl Default for Options {
             programs: None,
             major: None,
             patience: Duration::from_secs(60),
+            env: Vec::new(),
         }
     }
 }

@@ -119,6 +119,7 @@ async fn launch(
     let log_again = log.try_clone().map_err(no_log())?;
     let mut command = server_command(&binaries.tool("postgres"), owner);
     command.arg("-D").arg(folder.data()).stdin(Stdio::null()).stdout(Stdio::from(log_again)).stderr(Stdio::from(log));
+    command.envs(options.env.iter().map(|(key, value)| (key, value)));
     for (name, value) in settings(folder, options) {
         command.arg("-c").arg(format!("{name}={value}"));
     }

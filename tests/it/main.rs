@@ -7,6 +7,7 @@ mod alerts;
 mod backfill;
 mod backups;
 mod bench;
+mod chaos;
 mod collector;
 mod daemon;
 mod damaged_files;

@@ -164,6 +164,11 @@ impl Daemon {
         self.child.pid().expect("it runs")
     }
 
+    /// Whether it has ended, by itself or not.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.ended().expect("a status").is_some()
+    }
+
     /// kill -9 of the daemon alone: what it started must see to its own end.
     pub async fn kill_9(mut self) -> Ended {
         self.signal(Signal::KILL);

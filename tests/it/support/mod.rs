@@ -2,6 +2,7 @@
 //! real binary as a child, and ways to break the wire between them.
 #![allow(dead_code, unused_imports)]
 
+pub mod clock;
 mod ctx;
 mod daemon;
 mod database;
@@ -24,7 +25,7 @@ use sexton::embedded::Options;
 pub use ctx::{ctx, next_attempt};
 pub use daemon::{Daemon, Ended, Site};
 pub use database::Database;
-pub use own_cluster::{OwnCluster, own_cluster};
+pub use own_cluster::{OwnCluster, own_cluster, own_cluster_with};
 pub use proxy::{Proxy, Wire};
 pub use sexton::child::Captured;
 

@@ -23,8 +23,12 @@ pub struct OwnCluster {
 
 /// Starts one. `durable` for whoever kills it and wants its data back.
 pub async fn own_cluster(durable: bool) -> OwnCluster {
+    own_cluster_with(Options { max_connections: 50, ..super::options(durable) }).await
+}
+
+/// Starts one of any sort.
+pub async fn own_cluster_with(options: Options) -> OwnCluster {
     let folder = open_folder("sexton-own-");
-    let options = Options { max_connections: 50, ..super::options(durable) };
     let spawner = Spawner::start().expect("a spawner");
     let cluster = Cluster::start(folder.path(), &options, &spawner).await.expect("a cluster");
     OwnCluster { cluster: Some(cluster), options, spawner, folder }
@@ -34,6 +38,11 @@ impl OwnCluster {
     /// The running cluster.
     pub fn cluster(&self) -> &Cluster {
         self.cluster.as_ref().expect("it runs")
+    }
+
+    /// The folder of its socket, for a [`Proxy`](super::Proxy); it stays the same over restarts.
+    pub fn socket_dir(&self) -> &Path {
+        self.cluster().socket_dir()
     }
 
     /// Its state folder.
@@ -53,8 +62,13 @@ impl OwnCluster {
 
     /// kill -9 of the server, as by the OOM killer.
     pub fn kill_9(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Any signal to the server: INT is a fast shutdown, QUIT an immediate one.
+    pub fn signal(&self, signal: Signal) {
         let pid = self.cluster().pid().and_then(|pid| Pid::from_raw(pid.cast_signed())).expect("it runs");
-        rustix::process::kill_process(pid, Signal::KILL).expect("kill -9");
+        rustix::process::kill_process(pid, signal).expect("a signal");
     }
 
     /// Starts it again, after [`kill_9`](Self::kill_9) or to stop and start it.

@@ -3,6 +3,10 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::{
@@ -26,7 +30,15 @@ pub enum Wire {
     /// Passes the first message of a client that contains this text; when the server has answered it, swallows the answer,
     /// ends that connection, and passes everything again: a commit whose acknowledgement is lost.
     LoseReplyTo(&'static str),
+    /// Swallows the next answer of the server to anything, ends that connection, and passes everything again.
+    LoseReply,
+    /// The same with the next answer that says that a transaction is committed, on a connection that counts
+    /// ([`Proxy::unix_marking`]).
+    LoseCommit,
 }
+
+/// What a server says once a transaction is committed: CommandComplete.
+const COMMITTED: &[u8] = b"C\0\0\0\x0bCOMMIT\0";
 
 /// Where the proxy leads.
 #[derive(Debug, Clone)]
@@ -39,26 +51,45 @@ enum Upstream {
 pub struct Proxy {
     port: u16,
     wire: watch::Sender<Wire>,
+    seen: Arc<Seen>,
     accepting: JoinHandle<()>,
+}
+
+/// What the wire's owner wants to know of its connections.
+#[derive(Default)]
+struct Seen {
+    /// What a client says whose commits are worth losing; any client's are, if empty.
+    mark: &'static str,
+    /// Open connections that were cut.
+    cut: AtomicUsize,
+    /// Answers that were lost, and how many of them said that a transaction is committed.
+    lost: AtomicUsize,
+    lost_commits: AtomicUsize,
 }
 
 impl Proxy {
     /// In front of a server's socket folder.
     pub async fn unix(socket_dir: &Path) -> Self {
-        Self::start(Upstream::Unix(socket_dir.join(".s.PGSQL.5432"))).await
+        Self::unix_marking(socket_dir, "").await
+    }
+
+    /// The same, where [`Wire::LoseCommit`] strikes only clients that have said `mark`: planners, say.
+    pub async fn unix_marking(socket_dir: &Path, mark: &'static str) -> Self {
+        Self::start(Upstream::Unix(socket_dir.join(".s.PGSQL.5432")), mark).await
     }
 
     /// In front of any TCP server.
     pub async fn tcp(address: SocketAddr) -> Self {
-        Self::start(Upstream::Tcp(address)).await
+        Self::start(Upstream::Tcp(address), "").await
     }
 
-    async fn start(upstream: Upstream) -> Self {
+    async fn start(upstream: Upstream, mark: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let (wire, _) = watch::channel(Wire::Pass);
-        let accepting = tokio::spawn(accept(listener, upstream, wire.clone()));
-        Self { port, wire, accepting }
+        let seen = Arc::new(Seen { mark, ..Seen::default() });
+        let accepting = tokio::spawn(accept(listener, upstream, wire.clone(), Arc::clone(&seen)));
+        Self { port, wire, seen, accepting }
     }
 
     /// The URL of a database through the proxy; the server sees the user of the test process.
@@ -74,6 +105,26 @@ impl Proxy {
     /// Changes what the wire does, at once, for every connection.
     pub fn set(&self, wire: Wire) {
         self.wire.send_replace(wire);
+    }
+
+    /// What the wire does now: a [`Wire::LoseReply`] that has struck passes again.
+    pub fn wire(&self) -> Wire {
+        self.wire.borrow().clone()
+    }
+
+    /// How many connections were cut, of those that were open.
+    pub fn cut(&self) -> usize {
+        self.seen.cut.load(Ordering::Relaxed)
+    }
+
+    /// How many answers were lost.
+    pub fn lost(&self) -> usize {
+        self.seen.lost.load(Ordering::Relaxed)
+    }
+
+    /// How many of those said that a transaction is committed.
+    pub fn lost_commits(&self) -> usize {
+        self.seen.lost_commits.load(Ordering::Relaxed)
     }
 
     /// Ends all present connections; new ones pass.
@@ -101,24 +152,24 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, upstream: Upstream, wire: watch::Sender<Wire>) {
+async fn accept(listener: TcpListener, upstream: Upstream, wire: watch::Sender<Wire>, seen: Arc<Seen>) {
     while let Ok((client, _)) = listener.accept().await {
         if *wire.borrow() == Wire::Cut {
             continue;
         }
-        let (upstream, wire) = (upstream.clone(), wire.clone());
+        let (upstream, wire, seen) = (upstream.clone(), wire.clone(), Arc::clone(&seen));
         tokio::spawn(async move {
             match upstream {
                 Upstream::Unix(path) => {
                     if let Ok(server) = UnixStream::connect(path).await {
                         let (read, write) = server.into_split();
-                        join(client, read, write, wire).await;
+                        join(client, read, write, wire, &seen).await;
                     }
                 }
                 Upstream::Tcp(address) => {
                     if let Ok(server) = TcpStream::connect(address).await {
                         let (read, write) = server.into_split();
-                        join(client, read, write, wire).await;
+                        join(client, read, write, wire, &seen).await;
                     }
                 }
             }
@@ -132,6 +183,7 @@ async fn join(
     mut from_server: impl AsyncRead + Unpin,
     mut to_server: impl AsyncWrite + Unpin,
     wire: watch::Sender<Wire>,
+    seen: &Seen,
 ) {
     let _ = client.set_nodelay(true);
     let (mut from_client, mut to_client) = client.into_split();
@@ -139,9 +191,11 @@ async fn join(
     let (mut up, mut down) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
     // The reply to what this connection just said is to be lost.
     let mut doomed = false;
+    let mut marked = seen.mark.is_empty();
     loop {
         let now = changes.borrow_and_update().clone();
         if now == Wire::Cut {
+            seen.cut.fetch_add(1, Ordering::Relaxed);
             return;
         }
         tokio::select! {
@@ -152,17 +206,23 @@ async fn join(
                     continue;
                 }
                 if let Wire::LoseReplyTo(text) = now {
-                    doomed |= up[..count].windows(text.len()).any(|window| window == text.as_bytes());
+                    doomed |= has(&up[..count], text.as_bytes());
                 }
+                marked = marked || has(&up[..count], seen.mark.as_bytes());
                 if to_server.write_all(&up[..count]).await.is_err() {
                     return;
                 }
             }
             read = from_server.read(&mut down) => {
                 let Ok(count @ 1..) = read else { return };
-                if doomed {
+                let lost = now == Wire::LoseReply || now == Wire::LoseCommit && marked && has(&down[..count], COMMITTED);
+                if doomed || lost {
+                    seen.lost.fetch_add(1, Ordering::Relaxed);
+                    if has(&down[..count], COMMITTED) {
+                        seen.lost_commits.fetch_add(1, Ordering::Relaxed);
+                    }
                     wire.send_if_modified(|wire| {
-                        let strikes = matches!(wire, Wire::LoseReplyTo(_));
+                        let strikes = matches!(wire, Wire::LoseReplyTo(_) | Wire::LoseReply | Wire::LoseCommit);
                         if strikes { *wire = Wire::Pass; }
                         strikes
                     });
@@ -177,4 +237,8 @@ async fn join(
             }
         }
     }
+}
+
+fn has(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|window| window == text)
 }
