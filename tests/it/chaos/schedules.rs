@@ -88,12 +88,19 @@ impl When {
 }
 
 const ZONES: [Tz; 5] = [Tz::UTC, Tz::Asia__Kolkata, Tz::America__St_Johns, Tz::Pacific__Chatham, Tz::Europe__London];
-const CATCH_UPS: [(&str, &str); 4] =
-    [("skip", ""), ("latest", ""), ("latest", "catch_up_window = \"90s\""), ("latest", "catch_up_window = \"1h\"")];
-const OVERLAPS: [&str; 2] = ["skip", "allow_all"];
+const CATCH_UPS: [(&str, &str); 6] = [
+    ("skip", ""),
+    ("latest", ""),
+    ("latest", "catch_up_window = \"90s\""),
+    ("latest", "catch_up_window = \"1h\""),
+    ("all", "catch_up_max = 3"),
+    ("all", "catch_up_window = \"4m\""),
+];
+const OVERLAPS: [&str; 8] =
+    ["skip", "allow_all", "allow_all", "buffer_one", "buffer_latest", "buffer_all", "cancel_other", "terminate_other"];
 /// How many jobs the schedules share, and which of them are slow.
-const JOBS: usize = 60;
-const SLOW: usize = 6;
+const JOBS: usize = 150;
+const SLOW: usize = 12;
 
 /// The schedules of a plan.
 pub(super) fn schedules(plan: &Plan) -> Vec<Planned> {
