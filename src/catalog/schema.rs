@@ -22,6 +22,7 @@ use crate::{
     retry::Retry,
     slots::{Cron, Dst},
     span::Span,
+    spec::On,
     state::OnLost,
     windows::Slots,
 };
@@ -48,6 +49,29 @@ struct Job {
     on_lost: Option<OnLost>,
     /// What a trigger may set; nothing else can be.
     params: Option<BTreeMap<String, Param>>,
+    /// What comes after it, where a schedule names nothing else.
+    then: Option<Vec<Then>>,
+}
+
+/// What comes after: a job once the entry before is done, or a link that says more.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Then {
+    Job(String),
+    Link(Link),
+}
+
+/// A link of a chain.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Link {
+    /// The job; it comes once in a chain.
+    job: String,
+    /// Jobs of the chain that must be over first; the entry before without it.
+    #[schemars(length(min = 1))]
+    after: Option<Vec<String>>,
+    /// How they must have ended; `success` without it.
+    on: Option<On>,
 }
 
 /// A parameter of a job.
@@ -162,8 +186,8 @@ struct At {
     enabled: Option<bool>,
     /// Parameters for the job, and for those of `then` that declare them.
     params: Option<BTreeMap<String, Given>>,
-    /// Jobs that follow.
-    then: Option<Vec<String>>,
+    /// What comes after the job; without it, what the job's own file names.
+    then: Option<Vec<Then>>,
 }
 
 /// The schema of `jobs/*.toml`.
@@ -304,6 +328,7 @@ mod tests {
         assert_eq!(of(keys::<Param>()), sorted(super::super::params::KEYS));
         let entry = super::super::schedule::KEYS.into_iter().chain(super::super::policy::KEYS);
         assert_eq!(of(keys::<At>()), sorted(entry));
+        assert_eq!(of(keys::<Link>()), sorted(super::super::then::KEYS));
         assert_eq!(of(keys::<Window>()), sorted(super::super::window::KEYS));
     }
 

@@ -372,7 +372,7 @@ params = { dry_runn = false, dry_run = "no" }
         2 | every = 1
           | ^^^^^
           |
-          = help: write [[at]] with name, cron and job
+          = help: write [[at]] with name, cron and job, or [[window]]
 
         error: `0 3 * *` has 4 fields, not 5, 6 or 7
          --> schedules/broken.toml:5:9

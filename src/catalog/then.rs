@@ -29,7 +29,7 @@ impl Next {
     }
 }
 
-const KEYS: [&str; 3] = ["job", "after", "on"];
+pub(super) const KEYS: [&str; 3] = ["job", "after", "on"];
 const SHAPE: &str = "write then = [\"JOB\", { job = \"JOB\", after = [\"JOB\"], on = \"failure\" }]";
 
 /// An entry with its places.

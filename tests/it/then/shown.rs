@@ -158,7 +158,7 @@ fn the_chains_of_the_guide_are_what_it_says() {
     let jobs =
         ["cleanup", "validate", "analyze", "undo", "report"].map(|job| (format!("jobs/{job}.toml"), other.to_owned()));
     let files = jobs.into_iter().chain([
-        ("jobs/archive.toml".to_owned(), of("# jobs/archive.toml")),
+        ("jobs/archive.toml".to_owned(), of("# in jobs/archive.toml")),
         ("jobs/datasets/interface_exceptions.toml".to_owned(), dataset.to_owned()),
         ("schedules/weekly.toml".to_owned(), of("after = [")),
     ]);
