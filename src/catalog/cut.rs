@@ -62,9 +62,9 @@ mod tests {
         }
         assert_eq!(
             told(&WHOLE[..5]),
-            ["jobs/j.toml: is cut off: the last 30 of its 35 bytes in the active revision are missing"]
+            ["jobs/j.toml: is cut off: the last 31 of its 36 bytes in the active revision are missing"]
         );
-        assert_eq!(told("\n\n"), ["jobs/j.toml: is empty; in the active revision it has 35 bytes"]);
+        assert_eq!(told("\n\n"), ["jobs/j.toml: is empty; in the active revision it has 36 bytes"]);
     }
 
     #[test]

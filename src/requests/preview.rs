@@ -48,7 +48,14 @@ pub fn touch(catalog: &Catalog, due: &mut [Due<'_>], known: Option<&Known>) {
     for due in due {
         let Some(schedule) = due.schedule else { continue };
         let earlier = before(schedule, due.at);
-        due.touched = touch::touches(schedule, catalog.jobs.get(&schedule.job), due.at, earlier, known);
+        due.touched = touch::touches(
+            schedule,
+            catalog.jobs.get(&schedule.job),
+            &catalog.windows_of(schedule),
+            due.at,
+            earlier,
+            known,
+        );
     }
 }
 

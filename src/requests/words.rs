@@ -3,6 +3,8 @@
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use chrono_tz::Tz;
 
+use crate::windows::{Act, Closed, Windows};
+
 /// An instant for programs and logs: `2026-03-29T01:00:00Z`.
 pub fn utc(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
@@ -59,6 +61,18 @@ pub fn number(n: u64) -> String {
 pub fn near<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
     let far = |known: &&str| strsim::damerau_levenshtein(known, name);
     names.into_iter().filter(|known| far(known) <= 3).min_by_key(far).map(str::to_owned)
+}
+
+/// The window that closes a slot, and what becomes of it there.
+pub fn closed(windows: &Windows<'_>, at: DateTime<Utc>) -> Option<String> {
+    let Closed { window, act, opens_at } = windows.closed(at)?;
+    Some(match (act, opens_at) {
+        (Act::Defer, Some(opens_at)) => {
+            let until = second(opens_at);
+            format!("window `{window}` is closed to it: a run that stands for all its slots waits until {until}")
+        }
+        _ => format!("window `{window}` is closed to it: it is skipped"),
+    })
 }
 
 #[cfg(test)]

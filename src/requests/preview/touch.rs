@@ -10,7 +10,8 @@ use crate::{
     catalog::{CatchUp, Job, Overlap, Schedule},
     ledger::{self, Pause},
     queue,
-    requests::words::{count, length, second},
+    requests::words::{closed, count, length, second},
+    windows::{Muted, Windows},
 };
 
 /// Something that touches a slot.
@@ -30,6 +31,10 @@ pub enum By {
     Spread,
     /// The schedule is paused then, as things are.
     Pause,
+    /// A window closes it.
+    Window,
+    /// Its alerts wait until a window is over.
+    Mute,
     /// The run before it may still be live.
     Overlap,
 }
@@ -68,6 +73,7 @@ impl Known {
 pub fn touches(
     schedule: &Schedule,
     job: Option<&Job>,
+    windows: &Windows<'_>,
     at: DateTime<Utc>,
     before: Option<DateTime<Utc>>,
     known: Option<&Known>,
@@ -87,9 +93,14 @@ pub fn touches(
         let until = pause.ends_at.map_or(String::new(), |end| format!(" until {}", second(end)));
         Touch { by: By::Pause, why: format!("paused by {}{until}: {}; it is skipped", pause.author, pause.reason) }
     });
+    let window = closed(windows, at).map(|why| Touch { by: By::Window, why });
+    let mute = windows.muted(start).filter(|_| window.is_none()).map(|Muted { window, until }| Touch {
+        by: By::Mute,
+        why: format!("alerts wait until window `{window}` is over, {}", second(until)),
+    });
     let usual = known.and_then(|known| known.usual.get(&schedule.job).copied());
     let overlap = before.and_then(|before| overlap(schedule, job, at - before, usual));
-    [spread, pause, overlap.map(|why| Touch { by: By::Overlap, why })].into_iter().flatten().collect()
+    [spread, pause, window, mute, overlap.map(|why| Touch { by: By::Overlap, why })].into_iter().flatten().collect()
 }
 
 /// What becomes of a slot because the run of the one before it takes, or may take, longer than the time between them.
@@ -161,7 +172,14 @@ mod tests {
     fn told(more: &str, known: Option<&Known>) -> Vec<(By, String)> {
         let catalog = catalog(more);
         let (slot, before) = (at("2026-06-01T02:00:00Z"), at("2026-06-01T01:00:00Z"));
-        let touched = touches(&catalog.schedules[0], catalog.jobs.get("tidy"), slot, Some(before), known);
+        let touched = touches(
+            &catalog.schedules[0],
+            catalog.jobs.get("tidy"),
+            &catalog.windows_of(&catalog.schedules[0]),
+            slot,
+            Some(before),
+            known,
+        );
         touched.into_iter().map(|touch| (touch.by, touch.why)).collect()
     }
 
@@ -205,6 +223,23 @@ mod tests {
         for pause in others {
             assert_eq!(told("overlap = \"allow_all\"", Some(&known(pause))), []);
         }
+    }
+
+    #[test]
+    fn a_window_that_closes_a_slot_or_holds_its_alerts_back_is_told() {
+        let window = |what: &str| {
+            let when = "from = 2026-06-01T01:30:00Z\nuntil = 2026-06-01T04:00:00Z";
+            told(
+                &format!("overlap = \"allow_all\"\n[[window]]\nname = \"move\"\neverywhere = true\n{when}\n{what}"),
+                None,
+            )
+        };
+        let skipped = "window `move` is closed to it: it is skipped".to_owned();
+        assert_eq!(window(""), [(By::Window, skipped)]);
+        let waits = "a run that stands for all its slots waits until 2026-06-01T04:00:00Z";
+        assert_eq!(window("slots = \"defer\""), [(By::Window, format!("window `move` is closed to it: {waits}"))]);
+        let held = "alerts wait until window `move` is over, 2026-06-01T04:00:00Z".to_owned();
+        assert_eq!(window("slots = \"fire\"\nmute = true"), [(By::Mute, held)]);
     }
 
     #[test]

@@ -243,6 +243,7 @@ fn to_come(facts: &Facts, entry: &Entry) -> Vec<String> {
             if pause.is_open(entry.start) { "it is skipped unless somebody resumes before" } else { "over by then" };
         said.push(format!("{}; {then}", paused(pause)));
     }
+    said.extend(facts.closed.clone());
     let now = facts.planning.now;
     let first = entry.before.is_none_or(|before| before <= now);
     if first && !entry.may_overlap {

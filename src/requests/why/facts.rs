@@ -36,6 +36,8 @@ pub struct Facts {
     pub decision: Option<Decision>,
     /// Pauses of it, or of all, that hold at that instant or are open now.
     pub pauses: Vec<Pause>,
+    /// The window that closes a slot to come, and what becomes of it.
+    pub closed: Option<String>,
     /// Runs of the job that are live now.
     pub live: Vec<LiveThen>,
     /// Who plans, and the database's time.

@@ -15,7 +15,8 @@ use crate::{
     catalog::{Catalog, Files, Schedule},
     ledger::{self, Daemon, Decided, KnownSchedule, Planning, RecentSlot, Revision},
     queue::{self, Filter},
-    requests::RequestError,
+    requests::{RequestError, words::closed},
+    windows::{Window, Windows},
 };
 
 /// The most runs of a chain that are told.
@@ -29,6 +30,8 @@ pub(super) struct Known {
     known: KnownSchedule,
     /// The files of today, and the schedule in them.
     today: Option<(Mark, Option<Schedule>)>,
+    /// The windows that it keeps today.
+    windows: Vec<Window>,
     /// The schedule as it was last, where the files of today do not have it.
     last: Option<Schedule>,
     planning: Planning,
@@ -46,15 +49,21 @@ impl Known {
         let mut connection = pool.acquire().await?;
         let current = ledger::current(&mut connection).await?;
         drop(connection);
-        let today = current.map(|current| (Mark::from(&current), read(current, name).ok().flatten()));
+        let (mut today, mut windows) = (None, Vec::new());
+        if let Some(current) = current {
+            let mark = Mark::from(&current);
+            let found = read(current, name).ok().flatten();
+            let (schedule, its) = found.map_or((None, Vec::new()), |(schedule, its)| (Some(schedule), its));
+            (today, windows) = (Some((mark, schedule)), its);
+        }
         let mut last = None;
         if today.as_ref().is_none_or(|(_, schedule)| schedule.is_none())
             && let Some(revision) = ledger::revision(pool, known.revision).await?
         {
-            last = read(revision, name).ok().flatten();
+            last = read(revision, name).ok().flatten().map(|(schedule, _)| schedule);
         }
         let (planning, daemons) = (ledger::planning(pool).await?, ledger::daemons(pool).await?);
-        Ok(Self { name: name.to_owned(), known, today, last, planning, daemons })
+        Ok(Self { name: name.to_owned(), known, today, windows, last, planning, daemons })
     }
 
     /// The schedule as it is, or was last.
@@ -103,6 +112,8 @@ impl Known {
         drop(connection);
         pauses.retain(|pause| pause.is_open(asked.at) || pause.is_open(now));
         let live = if asked.at > now { queue::live_at(pool, job, now).await? } else { Vec::new() };
+        let windows = Windows(self.windows.iter().collect());
+        let closed = if asked.at > now { closed(&windows, asked.at) } else { None };
         Ok(Facts {
             schedule: self.name.clone(),
             at: asked.at,
@@ -117,6 +128,7 @@ impl Known {
             removed_at: self.known.removed_at,
             decision,
             pauses,
+            closed,
             live,
             planning: self.planning.clone(),
             daemons: self.daemons.clone(),
@@ -143,7 +155,7 @@ impl Known {
         }
         match read(revision, &self.name) {
             Err(problem) => Ok(Then::Unreadable { followed, problem }),
-            Ok(Some(schedule)) => Ok(Then::There(Box::new(Entry::of(&schedule, followed, at)))),
+            Ok(Some((schedule, _))) => Ok(Then::There(Box::new(Entry::of(&schedule, followed, at)))),
             Ok(None) => {
                 let first = self.first_after(pool, followed.id).await?;
                 Ok(Then::Absent { followed, first })
@@ -189,12 +201,15 @@ impl Known {
     }
 }
 
-/// The schedule in the files of a revision; the first thing that is wrong, where they cannot be read.
-fn read(revision: Revision, name: &str) -> Result<Option<Schedule>, String> {
+/// The schedule in the files of a revision, and the windows that it keeps; the first thing that is wrong, where they cannot be read.
+fn read(revision: Revision, name: &str) -> Result<Option<(Schedule, Vec<Window>)>, String> {
     let files: BTreeMap<String, String> = revision.files;
     let parsed = Catalog::parse(&Files(files));
     match parsed.catalog {
-        Some(catalog) => Ok(catalog.schedules.into_iter().find(|schedule| schedule.name == name)),
+        Some(catalog) => Ok(catalog.schedule(name).map(|schedule| {
+            let windows = catalog.windows_of(schedule).0.into_iter().cloned().collect();
+            (schedule.clone(), windows)
+        })),
         None => {
             Err(parsed.problems.iter().find(|problem| problem.is_error()).map(ToString::to_string).unwrap_or_default())
         }

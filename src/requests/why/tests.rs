@@ -47,6 +47,7 @@ fn facts(schedule: &Schedule, slot: &str) -> Facts {
         removed_at: None,
         decision: None,
         pauses: Vec::new(),
+        closed: None,
         live: Vec::new(),
         planning: Planning { now, decided_at: Some(now), decided_by: Some(id(7)), instance: None },
         daemons: vec![Daemon { daemon: id(7), host: "north".to_owned(), pid: 42, seen_at: now }],
