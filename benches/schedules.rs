@@ -208,15 +208,16 @@ async fn early_in_a_minute() {
     }
 }
 
-/// One tick with one slot due for each schedule.
+/// A minute begins, and one slot of each schedule is due.
 async fn decide(pool: &PgPool, planner: &mut Planner, schedules: u64) -> f64 {
+    // What became due meanwhile is not measured.
     early_in_a_minute().await;
+    while !planner.tick().await.unwrap().decisions.is_empty() {}
     sqlx::raw_sql("truncate sexton.run, sexton.history, sexton.slot, sexton.progress").execute(pool).await.unwrap();
-    sqlx::raw_sql("update sexton.schedule set watermark = date_trunc('minute', now()) - interval '1 second'")
-        .execute(pool)
-        .await
-        .unwrap();
     settle_down(pool, "sexton").await;
+    let now = chrono::Utc::now();
+    let next = (now.timestamp() / 60 + 1) * 60 * 1000 + 100;
+    tokio::time::sleep(Duration::from_millis((next - now.timestamp_millis()).unsigned_abs())).await;
     let begun = Instant::now();
     let mut decided = 0;
     // However many ticks it takes.

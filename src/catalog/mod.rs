@@ -147,7 +147,7 @@ impl Catalog {
             problems.extend(doc.problems());
         }
         let known = schedule::Known { jobs: &catalog.jobs, named: &named, windows: &windows.named };
-        let mut seen = BTreeMap::new();
+        let mut seen = schedule::Seen::default();
         for (path, text) in files.0.iter().filter(|(path, _)| stem(path, "schedules/").is_some()) {
             let mut doc = Doc::new(path, text);
             catalog.schedules.extend(schedule::read(&mut doc, &known, &mut seen));

@@ -17,7 +17,7 @@ use super::{
     then::{self, Next},
     window,
 };
-use crate::slots::{Cron, Dst, Passes};
+use crate::slots::{Cron, Crons, Dst, Passes};
 
 /// When a job is due.
 #[derive(Debug, Clone)]
@@ -87,8 +87,17 @@ pub(super) struct Known<'a> {
     pub(super) windows: &'a BTreeSet<String>,
 }
 
+/// What the schedules before have had.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Their names, each with its file.
+    names: BTreeMap<String, String>,
+    /// Their expressions.
+    crons: Crons,
+}
+
 /// Reads a file of schedules.
-pub(super) fn read(doc: &mut Doc<'_>, known: &Known<'_>, seen: &mut BTreeMap<String, String>) -> Vec<Schedule> {
+pub(super) fn read(doc: &mut Doc<'_>, known: &Known<'_>, seen: &mut Seen) -> Vec<Schedule> {
     let Some(table) = doc.parse() else { return Vec::new() };
     for (key, _) in table.iter().filter(|(key, _)| !matches!(key.get_ref().as_ref(), "at" | "window")) {
         doc.error(
@@ -110,12 +119,7 @@ pub(super) fn read(doc: &mut Doc<'_>, known: &Known<'_>, seen: &mut BTreeMap<Str
     entries.iter().filter_map(|node| entry(doc, node, known, seen)).collect()
 }
 
-fn entry(
-    doc: &mut Doc<'_>,
-    node: &Node<'_>,
-    known: &Known<'_>,
-    seen: &mut BTreeMap<String, String>,
-) -> Option<Schedule> {
+fn entry(doc: &mut Doc<'_>, node: &Node<'_>, known: &Known<'_>, seen: &mut Seen) -> Option<Schedule> {
     let table = doc.table(node, SHAPE)?;
     let keys: Vec<&str> = KEYS.into_iter().chain(policy::KEYS).collect();
     for (key, _) in table.iter().filter(|(key, _)| !keys.contains(&key.get_ref().as_ref())) {
@@ -124,7 +128,7 @@ fn entry(
     let name = needed(doc, node, table, "name");
     if let Some((name, at)) = &name {
         super::name_at(doc, name, "schedule", at.span());
-        if let Some(other) = seen.insert(name.clone(), doc.file.to_owned()) {
+        if let Some(other) = seen.names.insert(name.clone(), doc.file.to_owned()) {
             let message = format!("a second schedule named `{name}`; the first is in {other}");
             doc.error(at.span(), message, Some("give it another name: the name is how its slots are known".into()));
         }
@@ -139,7 +143,8 @@ fn entry(
     let of_job = || first.and_then(|name| known.jobs.get(name)).map(|job| job.then.clone()).unwrap_or_default();
     let then = then::read(doc, table, first, known.named).unwrap_or_else(of_job);
     let zone = zone(doc, table);
-    let cron = cron(doc, node, table, zone.unwrap_or(Tz::UTC), name.as_ref().map_or("", |(name, _)| name));
+    let cron =
+        cron(doc, node, table, zone.unwrap_or(Tz::UTC), name.as_ref().map_or("", |(name, _)| name), &mut seen.crons);
     let chain: Vec<&str> = first.into_iter().chain(then.iter().map(|next| next.job.as_str())).collect();
     let params = table.get("params").map(|node| values(doc, node, &chain, known)).unwrap_or_default();
     all_given(doc, node, table, &chain, known);
@@ -193,7 +198,14 @@ pub(super) fn zone(doc: &mut Doc<'_>, table: &DeTable<'_>) -> Option<Tz> {
     zone.ok()
 }
 
-fn cron(doc: &mut Doc<'_>, entry: &Node<'_>, table: &DeTable<'_>, zone: Tz, name: &str) -> Option<(String, Cron)> {
+fn cron(
+    doc: &mut Doc<'_>,
+    entry: &Node<'_>,
+    table: &DeTable<'_>,
+    zone: Tz,
+    name: &str,
+    crons: &mut Crons,
+) -> Option<(String, Cron)> {
     let dst = table.get("dst").map_or(Some(Dst::default()), |node| doc.read(node));
     let (text, at) = needed(doc, entry, table, "cron")?;
     // The field itself, where the text stands in the file as it is meant.
@@ -202,7 +214,7 @@ fn cron(doc: &mut Doc<'_>, entry: &Node<'_>, table: &DeTable<'_>, zone: Tz, name
     let place = |part: &Range<usize>| {
         if plain { inside.start + part.start..inside.start + part.end } else { at.span() }
     };
-    let cron = match Cron::named(&text, name) {
+    let cron = match crons.named(&text, name) {
         Ok(cron) => cron,
         Err(error) => {
             doc.error(place(&error.at), error.why, Some(error.help));

@@ -56,16 +56,16 @@ enum When {
 impl Cron {
     /// Reads an expression without `H`; one that can never fire is an error too.
     pub fn parse(text: &str) -> Result<Self, CronError> {
-        Self::read(text, None)
+        Self::read(text, None, &mut parse::Known::default())
     }
 
     /// Reads the expression of the schedule of this name, from which `H` is made.
     pub fn named(text: &str, name: &str) -> Result<Self, CronError> {
-        Self::read(text, Some(name))
+        Self::read(text, Some(name), &mut parse::Known::default())
     }
 
-    fn read(text: &str, name: Option<&str>) -> Result<Self, CronError> {
-        let (when, lints) = parse::parse(text, name)?;
+    fn read(text: &str, name: Option<&str>, known: &mut parse::Known) -> Result<Self, CronError> {
+        let (when, lints) = parse::parse(text, name, known)?;
         Ok(Self { text: text.trim().to_owned(), when, lints })
     }
 
@@ -162,6 +162,17 @@ impl Cron {
     #[must_use]
     pub fn with_all_passes(&self) -> Self {
         self.clone().with_rule(|_| Rule::ALL)
+    }
+}
+
+/// Reads many expressions: equal ones are checked once and share what croner keeps of them, some 10 KB.
+#[derive(Debug, Default)]
+pub struct Crons(parse::Known);
+
+impl Crons {
+    /// Reads the expression of the schedule of this name, from which `H` is made.
+    pub fn named(&mut self, text: &str, name: &str) -> Result<Cron, CronError> {
+        Cron::read(text, Some(name), &mut self.0)
     }
 }
 

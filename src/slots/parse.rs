@@ -3,7 +3,7 @@
 //! croner decides what is right. Its messages do not say which field they mean, so the field is found by trying
 //! each one alone.
 
-use std::ops::Range;
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use croner::parser::{CronParser, Seconds, Year};
@@ -42,8 +42,11 @@ const NICKNAMES: [(&str, &str); 7] = [
     ("@hourly", "0 * * * *"),
 ];
 
+/// Expressions that were found to be right, by their fields: what croner keeps of one is large, and equal ones share it.
+pub(super) type Known = HashMap<String, Arc<croner::Cron>>;
+
 /// What the text says, and what is doubtful in it. The name is what `H` is made from.
-pub(super) fn parse(text: &str, name: Option<&str>) -> Result<(When, Vec<Lint>), CronError> {
+pub(super) fn parse(text: &str, name: Option<&str>, known: &mut Known) -> Result<(When, Vec<Lint>), CronError> {
     let trimmed = text.trim();
     let start = text.len() - text.trim_start().len();
     let whole = start..start + trimmed.len();
@@ -74,19 +77,28 @@ pub(super) fn parse(text: &str, name: Option<&str>) -> Result<(When, Vec<Lint>),
         return Err(fail(format!("`{trimmed}` has {count}, not 5, 6 or 7"), SHAPE, whole));
     }
     let filled = written.iter().map(|field| fill(field, name)).collect::<Result<Vec<_>, _>>()?;
-    for (field, meant) in written.iter().zip(&filled) {
-        if let Err(error) = alone(field.place, meant) {
-            let Written { text, at, place } = field;
-            let help = rewrite(text).unwrap_or_else(|| format!("write {}", FIELDS[*place].takes));
-            return Err(fail(format!("`{text}` is no {}: {error}", FIELDS[*place].name), &help, at.clone()));
+    let fields = filled.join(" ");
+    let cron = match known.get(&fields) {
+        Some(cron) => Arc::clone(cron),
+        None => {
+            for (field, meant) in written.iter().zip(&filled) {
+                if let Err(error) = alone(field.place, meant) {
+                    let Written { text, at, place } = field;
+                    let help = rewrite(text).unwrap_or_else(|| format!("write {}", FIELDS[*place].takes));
+                    return Err(fail(format!("`{text}` is no {}: {error}", FIELDS[*place].name), &help, at.clone()));
+                }
+            }
+            let cron = read(&fields).map_err(|error| fail(reason(&error), SHAPE, whole.clone()))?;
+            if cron.find_next_occurrence(&EPOCH, true).is_err() {
+                let why = format!("`{trimmed}` never fires: no year has such a day");
+                let at = written.iter().find(|field| field.place == DAY).map_or(whole, |field| field.at.clone());
+                return Err(fail(why, "write a day that one of its months has; `L` is the last day of any month", at));
+            }
+            let cron = Arc::new(cron);
+            known.insert(fields, Arc::clone(&cron));
+            cron
         }
-    }
-    let cron = read(&filled.join(" ")).map_err(|error| fail(reason(&error), SHAPE, whole.clone()))?;
-    if cron.find_next_occurrence(&EPOCH, true).is_err() {
-        let why = format!("`{trimmed}` never fires: no year has such a day");
-        let at = written.iter().find(|field| field.place == DAY).map_or(whole, |field| field.at.clone());
-        return Err(fail(why, "write a day that one of its months has; `L` is the last day of any month", at));
-    }
+    };
     let mut times = written.iter().zip(&filled).filter(|(field, _)| field.place <= HOUR);
     let spelled = times.all(|(_, meant)| !meant.contains(['*', '?', '/']));
     let fixed = spelled && !takes_all(&cron);

@@ -1,5 +1,7 @@
 //! The slots of an expression of fields: along the wall clock, with what changes of the clocks do to it.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Duration, MappedLocalTime, NaiveDateTime, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 
@@ -8,13 +10,13 @@ use super::dst::{Dst, Fold, Rule, Shift, gap_before, gap_turn};
 /// An expression of fields, and what holds when clocks are changed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Wall {
-    pub(super) cron: croner::Cron,
+    pub(super) cron: Arc<croner::Cron>,
     pub(super) fixed: bool,
     pub(super) rule: Rule,
 }
 
 impl Wall {
-    pub(super) fn new(cron: croner::Cron, fixed: bool) -> Self {
+    pub(super) fn new(cron: Arc<croner::Cron>, fixed: bool) -> Self {
         Self { cron, fixed, rule: Rule::of(Dst::default(), fixed) }
     }
 
