@@ -186,13 +186,24 @@ impl Common {
             about: table.get("about").and_then(|node| doc.read(node)),
             timeout: table.get("timeout").and_then(|node| not_zero(doc, node)),
             retry: table.get("retry").and_then(|node| retry(doc, node)).unwrap_or_default(),
-            priority: table.get("priority").and_then(|node| doc.read(node)).unwrap_or(0),
+            priority: table.get("priority").and_then(|node| priority(doc, node)).unwrap_or(0),
             alert: alert(doc, table, mentions),
             expect: table.get("expect").map(|node| expect(doc, node)).unwrap_or_default(),
             fail_on_breach: table.get("on_breach").and_then(|node| doc.read(node)) == Some(OnBreach::Fail),
             on_lost: table.get("on_lost").and_then(|node| doc.read(node)),
         }
     }
+}
+
+/// The queue takes no other.
+fn priority(doc: &mut Doc<'_>, node: &Node<'_>) -> Option<i16> {
+    let number: i64 = doc.read(node)?;
+    let fits = i16::try_from(number).ok().filter(|number| (-100..=100).contains(number));
+    if fits.is_none() {
+        let help = "a point is worth a minute of waiting: 60 goes before what waits for an hour";
+        doc.error(node.span(), format!("`priority` must be -100 to 100, not {number}"), Some(help.into()));
+    }
+    fits
 }
 
 fn not_zero(doc: &mut Doc<'_>, node: &Node<'_>) -> Option<Span> {

@@ -38,6 +38,7 @@ struct Job {
     /// How often it is tried.
     retry: Option<Retry>,
     /// Higher is claimed earlier; a point is worth a minute of waiting.
+    #[schemars(range(min = -100, max = 100))]
     priority: Option<i16>,
     /// The channels that are told, by their names in `sexton.toml`; `[]` for the log only.
     alert: Option<Vec<String>>,

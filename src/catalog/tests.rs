@@ -659,3 +659,18 @@ fn what_every_run_is_told_is_no_parameter_and_needs_none() {
     let told = told(&files(&[("jobs/asks.toml", &sql("[params]\nlate_by = { type = \"integer\", default = 1 }\n"))]));
     assert!(told.contains("`late_by` is told to every run and cannot be a parameter"), "{told}");
 }
+
+#[test]
+fn a_priority_that_the_queue_does_not_take_is_found_before_it_ships() {
+    let told = |priority: i64| {
+        let job = format!("alert = []\ntimeout = \"1m\"\npriority = {priority}\n[exec]\nargv = [\"true\"]\n");
+        let files = Files::from_iter([("jobs/one.toml", job)]);
+        Catalog::parse(&files).problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    for good in [-100, 0, 100] {
+        assert_eq!(told(good), "", "{good}");
+    }
+    for bad in [-101, 101, 70_000] {
+        assert!(told(bad).contains(&format!("`priority` must be -100 to 100, not {bad}")), "{}", told(bad));
+    }
+}

@@ -257,6 +257,9 @@ async fn the_guide_s_file_and_commands_do_what_it_says() {
     let files = folder(&file.replace("backup-collector", "call"));
     let (code, told) = of(&files, "check", &[]).await;
     assert!(code == 0 && told.contains("no problems"), "{told}");
+    let late = all.iter().find(|text| text.contains("catch_up_max")).expect("late slots");
+    let (code, told) = of(&folder(&late.replace("\"totals\"", "\"call\"")), "check", &[]).await;
+    assert!(code == 0 && told.contains("no problems"), "{told}");
     // A block that begins with the name of a job's file is that file.
     let jobs = all.iter().filter_map(|text| Some((text.strip_prefix("# ")?.split_once(".toml")?.0, text)));
     for (name, text) in jobs.filter(|(name, _)| name.starts_with("jobs/")) {
