@@ -52,7 +52,9 @@ async fn whatever_happens_every_slot_has_one_decision_and_what_fired_has_one_run
         None => QUICK,
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_micros() as u64;
-    let seed = number("SEXTON_CHAOS_SEED").unwrap_or(now % 1_000_000);
+    // What runs with every change draws the same each time; a long campaign looks for what is new.
+    let usual = if size == QUICK { 917_797 } else { now % 1_000_000 };
+    let seed = number("SEXTON_CHAOS_SEED").unwrap_or(usual);
     let plan = Plan::new(seed, size);
     println!("{plan}");
     let planned = schedules::schedules(&plan);
