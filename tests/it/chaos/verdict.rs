@@ -46,7 +46,9 @@ impl Evidence {
         // Daemons go on deciding: all of it must be of one instant.
         let mut moment = pool.begin().await?;
         sqlx::query("set transaction isolation level repeatable read").execute(&mut *moment).await?;
-        let since = sqlx::query_scalar("select min(applied_at) from sexton.revision").fetch_one(&mut *moment).await?;
+        let since = sqlx::query_scalar("select applied_at from sexton.revision order by id limit 1")
+            .fetch_one(&mut *moment)
+            .await?;
         let watermarks: Vec<(String, DateTime<Utc>)> =
             sqlx::query_as("select name, watermark from sexton.schedule").fetch_all(&mut *moment).await?;
         let rows: Vec<Decision> = sqlx::query_as(

@@ -82,7 +82,8 @@ async fn a_daemon_tells_before_the_window_and_tells_again_when_it_is_mended() {
     };
     let (subject, _) = told("failed").await;
     assert!(subject.starts_with(":ready nightly on "), "{subject}");
-    site.job("nightly", &backup(""));
+    // Not the same text without its end: that would be taken for a file that is cut off.
+    site.job("nightly", &backup("scratch_budget = \"1 GB\"\n"));
     daemon.signal(rustix::process::Signal::HUP);
     told("recovered").await;
     daemon.terminate().await;
