@@ -90,6 +90,8 @@ impl Keeper {
 
     /// Keeps them until `stop`. A database that is away is asked again, for as long as it takes.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
+        // At the start nobody had asked for figures yet.
+        self.standing.iter().for_each(Standing::measure);
         let mut hangups = match signal(SignalKind::hangup()) {
             Ok(hangups) => Some(hangups),
             Err(error) => {

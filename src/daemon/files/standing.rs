@@ -123,7 +123,8 @@ impl Standing {
         Ok(told)
     }
 
-    fn measure(&self) {
+    /// Sets the figures.
+    pub(super) fn measure(&self) {
         let flag = |state| if self.state == state { 1.0 } else { 0.0 };
         metrics::gauge!(FILES_GOOD).set(flag(FilesState::Current));
         metrics::gauge!(FILES_DRIFTED).set(flag(FilesState::Drifted));
