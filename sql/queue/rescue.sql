@@ -10,6 +10,7 @@ with lost as materialized (
     from sexton.run
     left join sexton.worker on worker.id = run.worker
     where run.state = 'running'
+      and run.worker is not null
       and coalesce(worker.seen_at, run.started_at) < now() - run.lease
       and (worker.seen_at = '-infinity' or run.lease <= make_interval(secs => $1))
     order by run.id
