@@ -13,6 +13,7 @@ use tokio::{
     process::{ChildStderr, Command},
 };
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use super::passfile::PassFile;
 use crate::{
@@ -96,7 +97,7 @@ struct Words {
 impl Said {
     /// Listens until the pipe closes.
     pub(super) fn listen(&self, pipe: Option<ChildStderr>) -> Option<AbortOnDropHandle<()>> {
-        pipe.map(|pipe| AbortOnDropHandle::new(tokio::spawn(listen(pipe, self.clone()))))
+        pipe.map(|pipe| AbortOnDropHandle::new(tokio::spawn(listen(pipe, self.clone()).in_current_span())))
     }
 
     pub(super) fn line(&self, line: &str) {
@@ -106,6 +107,9 @@ impl Said {
             words.at = Some(what.trim_matches(['"', ' ']).to_owned());
         }
         let small = line.to_lowercase();
+        if ["warning:", "error:", "detail:", "hint:", "fatal:"].iter().any(|word| small.contains(word)) {
+            tracing::info!(target: "sexton::child::output::stderr", "{}", line.chars().take(500).collect::<String>());
+        }
         words.warnings += u64::from(small.contains("warning:"));
         let list = if ["error:", "detail:", "hint:", "fatal:"].iter().any(|word| small.contains(word)) {
             &mut words.errors

@@ -12,6 +12,10 @@ use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 
 pub use spawner::{Captured, Spawner};
 
+/// The target of events that are what a child prints: `stdout` and `stderr` under it. They are a run's, for whoever looks
+/// at it, and not the daemon's log's.
+pub const OUTPUT: &str = "sexton::child::output";
+
 /// How a child is told to end when its owner drops it or dies, whichever way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Parting {

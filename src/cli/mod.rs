@@ -79,7 +79,7 @@ pub enum Command {
     Resume(pause::ResumeArgs),
     /// See whose queue this is, or say it
     Instance(instance::Args),
-    /// See, pause, cancel and retry runs
+    /// See, follow, pause, cancel and retry runs
     #[command(subcommand)]
     Runs(runs::Command),
     /// See how much of a data set is where, and hold rows of it

@@ -1,4 +1,7 @@
-//! `sexton runs`: see, pause, cancel and retry runs.
+//! `sexton runs`: see, follow, pause, cancel and retry runs.
+
+mod log;
+mod watch;
 
 use std::io::Write;
 
@@ -33,6 +36,20 @@ pub enum Command {
     },
     /// One run: what it did, why it failed, what to do
     Show {
+        /// The run's id
+        id: Uuid,
+    },
+    /// What a run logged, and what its programs printed
+    #[command(visible_alias = "logs")]
+    Log {
+        /// The run's id
+        id: Uuid,
+        /// Only of this attempt
+        #[arg(long, value_name = "N")]
+        attempt: Option<i32>,
+    },
+    /// Follow a run to its end: states, progress, log; exits with the code of its outcome
+    Watch {
         /// The run's id
         id: Uuid,
     },
@@ -89,6 +106,8 @@ pub(super) async fn run(cli: &Cli, command: &Command, out: &mut dyn Write) -> Re
                 show(&run, out)?;
             }
         }
+        Command::Log { id, attempt } => return log::run(&pool, *id, *attempt, cli.json, out).await,
+        Command::Watch { id } => return watch::run(&pool, *id, cli.json, out).await,
         Command::Cancel { id, why } => {
             let said = match requests::cancel(&pool, *id, &who(), why).await? {
                 Cancel::Ended => "cancelled",

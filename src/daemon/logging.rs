@@ -1,19 +1,26 @@
-//! Logs: lines for people or objects for programs, on standard error.
+//! Logs: lines for people or objects for programs, on standard error; and what runs log, for their own record.
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, registry, util::SubscriberInitExt};
 
-use crate::settings::{Log, LogFormat};
+use crate::{
+    child::OUTPUT,
+    settings::{Log, LogFormat},
+    worker,
+};
 
 /// Starts logging for this process; a second call changes nothing.
 pub(super) fn start(log: &Log) {
     // Postgres' notices ("already exists, skipping") tell nobody anything, unless somebody asks for them.
-    let filter = EnvFilter::try_new(format!("sqlx=warn,{}", log.level)).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    // Fails only where a subscriber is installed already, as in tests.
-    let _ = match log.format {
-        LogFormat::Json => lines.json().try_init(),
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
+    // What programs print is their runs'.
+    let filter = EnvFilter::try_new(format!("sqlx=warn,{OUTPUT}=off,{}", log.level))
+        .unwrap_or_else(|_| EnvFilter::new(format!("info,{OUTPUT}=off")));
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = match log.format {
+        LogFormat::Json => lines.json().with_filter(filter).boxed(),
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_filter(filter).boxed(),
     };
+    // Fails only where a subscriber is installed already, as in tests.
+    let _ = registry().with(lines).with(worker::log_layer()).try_init();
 }

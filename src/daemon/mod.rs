@@ -9,6 +9,7 @@ mod instance;
 mod logging;
 mod once;
 mod ready;
+mod runlog;
 mod serve;
 mod signals;
 mod wire;

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     backups, clock,
     files::{Keeper, Occasion, ReloadError},
-    instance, logging, ready, signals,
+    instance, logging, ready, runlog, signals,
     wire::{self, Parts},
 };
 use crate::{
@@ -101,12 +101,14 @@ impl Daemon {
                 metrics: recorder,
                 pulse: pulse.clone(),
                 skew: skew.clone(),
+                streams: http::Streams::until(over.clone()),
             };
             let address = listener.local_addr()?;
             tracing::info!(%address, "listening on http://{address}");
             side.spawn(serve_http(listener, surface, over.clone()));
         }
         side.spawn(measure(parts.pool.clone(), over.clone()));
+        side.spawn(runlog::keep(parts.pool.clone(), over.clone()));
         side.spawn(clock::keep_measuring(parts.pool.clone(), skew, over.clone()));
         if !admitted {
             if !instance::admitted(&parts.pool, settings.instance.as_deref(), &parts.by(), &stop).await {

@@ -4,8 +4,10 @@
 
 mod auth;
 mod backfill;
+mod events;
 mod files;
 mod jobs;
+mod log;
 mod pauses;
 mod problem;
 mod runs;
@@ -25,6 +27,8 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use events::Streams;
+
 use crate::{pulse::Pulse, secret::Secret, skew};
 
 /// The most that a request's body may have, in bytes.
@@ -43,6 +47,8 @@ pub struct Surface {
     pub pulse: Pulse,
     /// How far this machine's clock is from the database's.
     pub skew: skew::Shown,
+    /// Who follows runs.
+    pub streams: Streams,
 }
 
 /// Serves on `listener` until `stop`.
@@ -70,6 +76,8 @@ pub fn router(surface: Surface) -> Router {
         .route("/schedules/{name}/backfill", post(backfill::post))
         .route("/runs", get(runs::list))
         .route("/runs/{id}", get(runs::show))
+        .route("/runs/{id}/log", get(log::page))
+        .route("/runs/{id}/events", get(events::stream))
         .route("/runs/{id}/cancel", post(runs::cancel))
         .route("/runs/{id}/pause", post(runs::pause))
         .route("/runs/{id}/resume", post(runs::resume))

@@ -168,7 +168,7 @@ fn over(id: Uuid, state: &str, what: &str) -> Problem {
     )
 }
 
-fn parse(id: &str) -> Result<Uuid, Problem> {
+pub(super) fn parse(id: &str) -> Result<Uuid, Problem> {
     id.parse().map_err(|_| Problem::not_found(format!("`{id}` is no run's id")))
 }
 
@@ -180,6 +180,6 @@ pub(super) async fn load(surface: &Surface, id: Uuid) -> Result<Run, Problem> {
     Ok(run)
 }
 
-fn no_run(id: Uuid) -> Problem {
+pub(super) fn no_run(id: Uuid) -> Problem {
     Problem::not_found(format!("there is no run {id}"))
 }

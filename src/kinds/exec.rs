@@ -21,6 +21,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
 
 use super::{Broken, Ctx, Finding, Kind, ParamsAre, Uses};
 use crate::{
@@ -55,7 +56,9 @@ const INHERITED: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 /// How much of its output a failure shows.
 const TAIL: usize = 4096;
 /// The longest line that is looked at for a number.
-const LINE: usize = 1024;
+const NUMBER: usize = 1024;
+/// How much of a line is kept for the run's log.
+const LINE: usize = 4096;
 /// How long it has between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(10);
 /// How long output is read after its end: something that it started may hold the pipe for ever.
@@ -145,8 +148,11 @@ impl Exec {
 
 /// Reads what the child prints and waits for it.
 async fn to_the_end(child: &mut Child, heard: &Heard) -> io::Result<ExitStatus> {
-    let out = child.stdout.take().map(|pipe| AbortOnDropHandle::new(tokio::spawn(listen(pipe, heard.clone(), true))));
-    let err = child.stderr.take().map(|pipe| AbortOnDropHandle::new(tokio::spawn(listen(pipe, heard.clone(), false))));
+    // In the span of the attempt, whose log this is.
+    let out = child.stdout.take().map(|pipe| listen(pipe, heard.clone(), true).in_current_span());
+    let out = out.map(|listening| AbortOnDropHandle::new(tokio::spawn(listening)));
+    let err = child.stderr.take().map(|pipe| listen(pipe, heard.clone(), false).in_current_span());
+    let err = err.map(|listening| AbortOnDropHandle::new(tokio::spawn(listening)));
     let status = child.wait().await?;
     let rest = async {
         for reader in [out, err].into_iter().flatten() {
@@ -190,8 +196,16 @@ impl Heard {
         tail.drain(..excess);
     }
 
-    fn line(&self, line: &[u8]) {
-        if let Some((name, number)) = std::str::from_utf8(line).ok().and_then(entry) {
+    fn line(&self, line: &[u8], out: bool) {
+        let text = String::from_utf8_lossy(line);
+        let text = text.trim_end();
+        match out {
+            _ if text.is_empty() => {}
+            true => tracing::info!(target: "sexton::child::output::stdout", "{text}"),
+            false => tracing::info!(target: "sexton::child::output::stderr", "{text}"),
+        }
+        let line = std::str::from_utf8(line).ok().filter(|line| out && line.len() <= NUMBER);
+        if let Some((name, number)) = line.and_then(entry) {
             self.0.lock().unwrap_or_else(PoisonError::into_inner).0.set(name, number);
         }
     }
@@ -205,19 +219,22 @@ impl Heard {
 }
 
 /// Reads a pipe to its end; constant memory, however long a line is.
-async fn listen(mut pipe: impl AsyncRead + Unpin, heard: Heard, numbers: bool) {
+async fn listen(mut pipe: impl AsyncRead + Unpin, heard: Heard, out: bool) {
     let (mut buffer, mut line) = ([0; 8192], Vec::new());
     while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
         heard.bytes(&buffer[..count]);
-        for byte in buffer[..count].iter().filter(|_| numbers) {
+        for byte in &buffer[..count] {
             match byte {
-                b'\n' => heard.line(&std::mem::take(&mut line)),
+                b'\n' => {
+                    heard.line(&line, out);
+                    line.clear();
+                }
                 _ if line.len() < LINE => line.push(*byte),
                 _ => {}
             }
         }
     }
-    heard.line(&line);
+    heard.line(&line, out);
 }
 
 /// An entry of the report in a line of output: `sexton: rows_loaded=12`.

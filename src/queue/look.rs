@@ -106,14 +106,46 @@ impl Run {
         self.state == "running"
     }
 
+    /// How far it is, if it ever said.
+    pub(super) fn progressed(&self) -> Option<Progressed> {
+        Some(Progressed {
+            done: self.progress_done?,
+            total: self.progress_total,
+            unit: self.progress_unit.clone().unwrap_or_default(),
+            note: self.progress_note.clone(),
+            rate: self.progress_rate,
+            seconds_left: self.progress_seconds_left,
+            at: self.progress_at?,
+        })
+    }
+
     /// With how long it still takes.
-    fn with_forecast(mut self) -> Self {
+    pub(super) fn with_forecast(mut self) -> Self {
         if let (Some(done), Some(total), Some(rate)) = (self.progress_done, self.progress_total, self.progress_rate) {
             let left = speed::left(done.unsigned_abs(), total.unsigned_abs(), rate);
             self.progress_seconds_left = left.map(|left| left.as_secs_f64().round());
         }
         self
     }
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Progressed {
+    /// Units done.
+    pub done: i64,
+    /// Units in all, where known.
+    pub total: Option<i64>,
+    /// What is counted.
+    pub unit: String,
+    /// What it is at.
+    pub note: Option<String>,
+    /// Units a second, while it runs.
+    pub rate: Option<f64>,
+    /// For how many seconds it will go on at that rate.
+    pub seconds_left: Option<f64>,
+    /// When that was written down.
+    pub at: DateTime<Utc>,
 }
 
 /// Which runs to list; `None` asks for all.

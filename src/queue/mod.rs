@@ -11,24 +11,27 @@ mod enqueue;
 mod follow;
 mod lease;
 mod linked;
+pub mod log;
 mod look;
 mod people;
 mod progress;
 mod rescue;
 mod settle;
 mod slots;
+mod story;
 
 pub use claim::{Claimed, Promoted, claim, promote};
 pub use crowd::{Crowd, advance, cancel_others, crowds, deferred, lock_jobs, replace};
 pub use enqueue::{EnqueueError, NewRun, enqueue, enqueue_all, enqueue_leased, nudge};
 pub use lease::{Held, Neighbour, WorkerInfo, beat, bury, depart, held, neighbours, register, sweep};
 pub use linked::{Linked, linked};
-pub use look::{Depth, Filter, LiveThen, Run, depth, find, list, live_at, previous_report};
+pub use look::{Depth, Filter, LiveThen, Progressed, Run, depth, find, list, live_at, previous_report};
 pub use people::{Cancel, Pause, Resume, Retried, cancel, cancel_in, pause, resume, retry, tell_cancel, told};
 pub use progress::{Far, progress};
 pub use rescue::{Fate, Rescued, rescue};
 pub use settle::{Ending, Goes, Settled, SettledRow, Verdict, settle};
 pub use slots::{SlotRun, of_slots, usual};
+pub use story::{Follow, News, State};
 
 /// The channel that wakes workers; see [`nudge`].
 pub const CHANNEL: &str = "sexton_run";

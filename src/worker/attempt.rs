@@ -13,6 +13,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::log::Book;
 use crate::{kinds::Progress, metrics::RUNNING, queue::Claimed, span::Span};
 
 /// One claimed run, from the claim until its ending is written down.
@@ -22,6 +23,8 @@ pub(super) struct Attempt {
     pub(super) stop: Stop,
     pub(super) progress: watch::Sender<Option<Progress>>,
     pub(super) begun: Instant,
+    /// What it logs, once it may.
+    pub(super) log: OnceLock<Arc<Book>>,
     permit: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
@@ -87,6 +90,7 @@ impl Active {
             stop: Stop::default(),
             progress,
             begun: Instant::now(),
+            log: OnceLock::new(),
             permit: Mutex::new(permit),
         });
         let mut attempts = self.lock();

@@ -11,6 +11,7 @@ use super::{
     Shared,
     attempt::{Attempt, Stopped},
     lease::{margin, near_its_end},
+    log,
     wire::chance,
 };
 use crate::{
@@ -45,6 +46,7 @@ impl Ended {
 pub(super) async fn guard(shared: &Shared, attempt: &Attempt) -> Ended {
     let run = &attempt.claimed;
     let span = tracing::info_span!("run", run.id = %run.id, job = %run.job, attempt = run.attempt);
+    log::attach(&span, attempt.log.get_or_init(|| log::Book::new(&shared.log, run)));
     let mut ended = match read(shared, run) {
         Ok((spec, entry)) => {
             tracing::info!(parent: &span, "{} starts: attempt {} of {}", run.job, run.attempt, run.most_attempts);

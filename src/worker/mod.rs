@@ -19,6 +19,7 @@ mod guard;
 mod identity;
 mod lease;
 mod listen;
+mod log;
 mod once;
 mod progress;
 mod rescue;
@@ -46,6 +47,7 @@ use attempt::{Active, Stopped};
 use lease::Contact;
 
 pub use guard::Ended;
+pub use log::layer as log_layer;
 pub use once::{Once, OnceError, once};
 
 /// What a worker is made of.
@@ -127,6 +129,8 @@ struct Shared {
     kinds: fn(&str) -> Option<&'static Entry>,
     options: Options,
     active: Active,
+    /// Where what runs log waits to be written down.
+    log: Arc<log::Desk>,
     contact: watch::Receiver<Option<Contact>>,
     /// Held while a claim is on its way, so that what the database says we hold can be told from what we lost sight of.
     claiming: Mutex<()>,
@@ -149,6 +153,7 @@ impl Shared {
             kinds: worker.kinds,
             options: worker.options,
             active: Active::default(),
+            log: Arc::default(),
             contact,
             claiming: Mutex::new(()),
             behind: AtomicBool::new(false),
@@ -173,6 +178,7 @@ pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), WorkerEr
     helpers.spawn(lease::keep(shared.clone(), contact, acks.downgrade(), over.clone()));
     helpers.spawn(rescue::keep(shared.clone(), over.clone()));
     helpers.spawn(progress::keep(shared.clone(), over.clone()));
+    helpers.spawn(log::keep(shared.pool.clone(), shared.log.clone()));
     let listening = listen::Listening::default();
     if shared.options.listen {
         helpers.spawn(listen::keep(shared.clone(), listening.clone(), over.clone()));

@@ -9,13 +9,13 @@ use tokio::{
     sync::{mpsc, watch},
     time::timeout,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use uuid::Uuid;
 
 use super::{
     Ended, Shared, Worker,
     attempt::Stopped,
-    guard, lease, progress,
+    guard, lease, log, progress,
     settle::{self, Ack},
     wire::Wire,
 };
@@ -68,6 +68,7 @@ pub async fn once(
     let _end_helpers = over.clone().drop_guard();
     tokio::spawn(lease::keep(shared.clone(), contact, acks.downgrade(), over.clone()));
     tokio::spawn(progress::keep(shared.clone(), over.clone()));
+    let _log = AbortOnDropHandle::new(tokio::spawn(log::keep(shared.pool.clone(), shared.log.clone())));
     let mut known = shared.contact.clone();
     timeout(Duration::from_secs(15), known.wait_for(Option::is_some))
         .await

@@ -11,7 +11,7 @@ use tokio::{sync::mpsc, time::sleep};
 use super::{
     Ended, Shared,
     attempt::{Attempt, Key},
-    facts, failing,
+    facts, failing, log,
     wire::{Wire, WireError, backoff},
 };
 use crate::{
@@ -42,6 +42,7 @@ pub(super) async fn keep(shared: Arc<Shared>, mut acks: mpsc::UnboundedReceiver<
 
 /// Settles a batch, however long it takes.
 pub(super) async fn write(shared: &Shared, wire: &mut Wire, batch: Vec<Ack>) -> Vec<SettledRow> {
+    log::finish(&shared.pool, &shared.log, batch.iter().filter_map(|ack| ack.attempt.log.get())).await;
     let mut settled = Vec::with_capacity(batch.len());
     let mut parts = vec![batch];
     let mut failures = 0;

@@ -20,6 +20,7 @@ mod next;
 mod outbox;
 mod planner;
 mod queue;
+mod runlog;
 mod schema;
 mod shipped;
 mod then;

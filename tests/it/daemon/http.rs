@@ -9,15 +9,15 @@ use crate::support::{Daemon, Database, Site, eventually, own_cluster};
 
 use super::{run_when, site};
 
-const TOKEN: &str = "a-token-for-tests";
+pub(crate) const TOKEN: &str = "a-token-for-tests";
 
-pub(super) struct Api {
+pub(crate) struct Api {
     client: Client,
     address: String,
 }
 
 impl Api {
-    pub(super) async fn of(daemon: &Daemon) -> Self {
+    pub(crate) async fn of(daemon: &Daemon) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let line = daemon.wait_for_line("listening on http://").await;
         let address =
@@ -25,7 +25,7 @@ impl Api {
         Self { client: Client::new(), address: address.to_owned() }
     }
 
-    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Response {
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Response {
         let mut request = self.client.request(method, format!("{}{path}", self.address)).bearer_auth(TOKEN);
         if let Some(body) = body {
             request = request.json(&body);
@@ -33,12 +33,23 @@ impl Api {
         request.send().await.expect("an answer")
     }
 
-    pub(super) async fn get(&self, path: &str) -> Response {
+    /// With one header more.
+    pub(crate) async fn with_header(&self, method: Method, path: &str, name: &str, value: &str) -> Response {
+        let request = self.client.request(method, format!("{}{path}", self.address)).bearer_auth(TOKEN);
+        request.header(name, value).send().await.expect("an answer")
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Response {
         self.ask(Method::GET, path, None).await
     }
 
     /// A problem of RFC 9457 with this status; gives its body.
-    pub(super) async fn problem(&self, response: Response, status: StatusCode) -> Value {
+    pub(crate) async fn problem(&self, response: Response, status: StatusCode) -> Value {
         assert_eq!(response.status(), status);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         let problem: Value = response.json().await.expect("JSON");
@@ -51,7 +62,7 @@ impl Api {
     }
 }
 
-pub(super) fn with_http(queue: &Database, target: &Database) -> Site {
+pub(crate) fn with_http(queue: &Database, target: &Database) -> Site {
     site(&queue.url(), &target.url(), &format!("[http]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\""))
 }
 

@@ -4,7 +4,7 @@ mod clock;
 mod crash;
 mod files;
 mod fleet;
-mod http;
+pub(super) mod http;
 mod late;
 mod once;
 mod own;
