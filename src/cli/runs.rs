@@ -252,10 +252,20 @@ fn show(run: &Run, out: &mut dyn Write) -> std::io::Result<()> {
     if let Some(help) = &run.help {
         writeln!(out, "help       {help}")?;
     }
-    for (n, attempt) in run.attempts.as_array().into_iter().flatten().enumerate() {
-        let why = attempt.get("why").and_then(Value::as_str).unwrap_or("");
-        let how = attempt.get("outcome").and_then(Value::as_str).unwrap_or("ended");
-        writeln!(out, "attempt {:<2} {how} {why}", n + 1)?;
+    for attempt in &run.tries {
+        let at = attempt.started_at.map(|at| at.format("%F %T UTC").to_string()).unwrap_or_default();
+        let took = attempt.seconds.map(|seconds| format!(" after {seconds:.1}s")).unwrap_or_default();
+        let worker = attempt.worker.map(|worker| format!(" on worker {worker}")).unwrap_or_default();
+        // Of the newest one, why is said above.
+        let why = attempt.why.as_deref().filter(|_| attempt.ended_at != run.finished_at || run.finished_at.is_none());
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        writeln!(out, "attempt {:<2} {at}, {}{took}{worker}{why}", attempt.attempt, attempt.outcome)?;
+        if let Some(by) = &attempt.cancel_by {
+            writeln!(out, "           cancelled by {by}")?;
+        }
+        if let Some(by) = &attempt.retried_by {
+            writeln!(out, "           {by} had it tried again")?;
+        }
     }
     for (name, value) in run.report.as_object().into_iter().flatten().filter(|(name, _)| !name.starts_with('_')) {
         writeln!(out, "  {name} = {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))?;

@@ -12,10 +12,13 @@ use crate::{
     catalog::{BUFFER_MOST, Catalog, Overlap, Schedule},
     ledger::{self, Decided, Slot, Watermark},
     outbox::{Fact, What},
-    queue::{self, EnqueueError, NewRun},
+    queue::{self, EnqueueError, NewRun, Others},
     spec::Spec,
     windows,
 };
+
+/// Why the runs before a slot end, where it takes their place.
+const DISPLACED: &str = "a newer slot takes its place";
 
 /// What became of the slots that were due.
 #[derive(Debug, Default)]
@@ -68,7 +71,7 @@ pub(super) async fn fire(
 
     let mut fired = Fired::default();
     let mut runs: Vec<NewRun> = Vec::new();
-    let mut instead: Vec<(&Schedule, Instead)> = Vec::new();
+    let mut instead: Vec<(&Schedule, Spec, Instead)> = Vec::new();
     for (schedule, watermark) in known {
         let of_it =
             |pause: &&ledger::Pause| pause.is_of(&schedule.name) && pause.ends_at.is_none_or(|end| end > watermark);
@@ -87,7 +90,7 @@ pub(super) async fn fire(
                 } else {
                     crowd.live += 1
                 }
-                instead.extend((launch.instead != Instead::Nobody).then_some((schedule, launch.instead)));
+                instead.extend((launch.instead != Instead::Nobody).then(|| (schedule, spec.clone(), launch.instead)));
                 runs.push(run(schedule, &spec, decision));
             }
             if decision.decided == Decided::MissedExpired {
@@ -96,8 +99,11 @@ pub(super) async fn fire(
         }
         fired.decisions.extend(decisions.into_iter().map(|decision| (schedule.name.clone(), decision)));
     }
-    for (schedule, instead) in &instead {
-        fired.stops |= make_room(connection, schedule, *instead).await?;
+    for (schedule, spec, instead) in &instead {
+        let others = make_room(connection, schedule, *instead).await?;
+        fired.stops |= others.asked;
+        // A worker tells of what it had; of what nobody had begun, only we can.
+        fired.facts.extend(others.ended.iter().map(|run| displaced(schedule, spec, *run, now)));
     }
     let ids = if runs.is_empty() { Vec::new() } else { queue::enqueue_all(connection, &runs).await? };
     let mut ids = ids.into_iter();
@@ -123,18 +129,39 @@ fn looks_around(schedule: &Schedule) -> bool {
     schedule.policy.overlap != Overlap::AllowAll
 }
 
-/// Ends what a new run takes the place of; gives whether workers must be told.
-async fn make_room(connection: &mut PgConnection, schedule: &Schedule, instead: Instead) -> Result<bool, sqlx::Error> {
+/// Ends what a new run takes the place of.
+async fn make_room(
+    connection: &mut PgConnection,
+    schedule: &Schedule,
+    instead: Instead,
+) -> Result<Others, sqlx::Error> {
     let by = format!("schedule {}", schedule.name);
     match instead {
-        Instead::Nobody => Ok(false),
+        Instead::Nobody => Ok(Others::default()),
         Instead::Waiting => {
             queue::replace(connection, &schedule.name, "a newer slot took its place").await?;
-            Ok(false)
+            Ok(Others::default())
         }
         Instead::Everybody { at_once } => {
-            queue::cancel_others(connection, &schedule.job, &by, "a newer slot takes its place", at_once).await
+            queue::cancel_others(connection, &schedule.job, &by, DISPLACED, at_once).await
         }
+    }
+}
+
+fn displaced(schedule: &Schedule, spec: &Spec, run: Uuid, now: DateTime<Utc>) -> Fact {
+    Fact {
+        job: schedule.job.clone(),
+        run: Some(run),
+        at: now,
+        what: What::Cancelled,
+        channels: spec.alert.clone(),
+        detail: json!({
+            "schedule": schedule.name,
+            "kind": spec.kind,
+            "outcome": "cancelled",
+            "why": DISPLACED,
+            "by": format!("schedule {}", schedule.name),
+        }),
     }
 }
 

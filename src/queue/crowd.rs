@@ -87,27 +87,37 @@ pub async fn replace(connection: &mut PgConnection, schedule: &str, why: &str) -
     Ok(())
 }
 
+/// What became of the runs that a newer one takes the place of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Others {
+    /// Whether workers must be [told](super::tell_cancel) to end some.
+    pub asked: bool,
+    /// Those that did not run and are cancelled now.
+    pub ended: Vec<Uuid>,
+}
+
 /// Cancels every live run of a job, in the caller's transaction: what runs is asked to end, or, `at_once`, is
-/// stopped without time to end in peace. Gives whether workers must be [told](super::tell_cancel).
+/// stopped without time to end in peace.
 pub async fn cancel_others(
     connection: &mut PgConnection,
     job: &str,
     by: &str,
     why: &str,
     at_once: bool,
-) -> Result<bool, sqlx::Error> {
+) -> Result<Others, sqlx::Error> {
     let live: Vec<Uuid> =
         sqlx::query_scalar(include_str!("../../sql/queue/live.sql")).bind(job).fetch_all(&mut *connection).await?;
-    let (mut asked, mut over) = (false, Vec::new());
+    let (mut others, mut over) = (Others::default(), Vec::new());
     for run in &live {
         let (cancelled, ended) = cancel_row(connection, *run, by, why).await?;
-        asked |= cancelled == Cancel::Asked;
+        others.asked |= cancelled == Cancel::Asked;
+        others.ended.extend((cancelled == Cancel::Ended).then_some(*run));
         over.extend(ended);
     }
     // Rows of runs are locked before chains.
     follow(connection, &over).await?;
-    if at_once && asked {
+    if at_once && others.asked {
         sqlx::query(include_str!("../../sql/queue/hurry.sql")).bind(&live).execute(connection).await?;
     }
-    Ok(asked)
+    Ok(others)
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::Linked;
+use super::{Linked, Try};
 use crate::speed;
 
 /// A run, live or final, as the API and the command line show it.
@@ -54,7 +54,7 @@ pub struct Run {
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended; `None` while it lives.
     pub finished_at: Option<DateTime<Utc>>,
-    /// What became of each earlier attempt, oldest first.
+    /// What became of each earlier attempt, oldest first. See [`Run::tries`] for all of them.
     pub attempts: Value,
     /// Its numbers.
     pub report: Value,
@@ -89,6 +89,10 @@ pub struct Run {
     pub pause_by: Option<String>,
     /// Why they did.
     pub pause_why: Option<String>,
+    /// Every attempt with its times, oldest first, the newest included, where one run was asked for.
+    #[sqlx(skip)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tries: Vec<Try>,
     /// The chain that it belongs to, where one run was asked for; see [`linked`](super::linked()).
     #[sqlx(skip)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -117,6 +121,12 @@ impl Run {
             seconds_left: self.progress_seconds_left,
             at: self.progress_at?,
         })
+    }
+
+    /// With every attempt and how long it still takes.
+    fn whole(mut self) -> Self {
+        self.tries = Try::all(&self);
+        self.with_forecast()
     }
 
     /// With how long it still takes.
@@ -175,7 +185,7 @@ impl Default for Filter {
 pub async fn find(pool: &PgPool, run: Uuid) -> Result<Option<Run>, sqlx::Error> {
     let found: Option<Run> =
         sqlx::query_as(include_str!("../../sql/queue/find.sql")).bind(run).fetch_optional(pool).await?;
-    Ok(found.map(Run::with_forecast))
+    Ok(found.map(Run::whole))
 }
 
 /// Runs, newest first.

@@ -19,9 +19,10 @@ mod rescue;
 mod settle;
 mod slots;
 mod story;
+mod tries;
 
 pub use claim::{Claimed, Promoted, claim, promote};
-pub use crowd::{Crowd, advance, cancel_others, crowds, deferred, lock_jobs, replace};
+pub use crowd::{Crowd, Others, advance, cancel_others, crowds, deferred, lock_jobs, replace};
 pub use enqueue::{EnqueueError, NewRun, enqueue, enqueue_all, enqueue_leased, nudge};
 pub use lease::{Held, Neighbour, WorkerInfo, beat, bury, depart, held, neighbours, register, sweep};
 pub use linked::{Linked, linked};
@@ -32,6 +33,7 @@ pub use rescue::{Fate, Rescued, rescue};
 pub use settle::{Ending, Goes, Settled, SettledRow, Verdict, settle};
 pub use slots::{SlotRun, of_slots, usual};
 pub use story::{Follow, News, State};
+pub use tries::Try;
 
 /// The channel that wakes workers; see [`nudge`].
 pub const CHANNEL: &str = "sexton_run";

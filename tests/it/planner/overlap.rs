@@ -157,7 +157,17 @@ async fn cancel_other_asks_what_runs_to_stop_and_starts_when_it_has() {
     assert_eq!(words(pool, "each").await, [("coalesced", 1), ("deferred", 1)]);
     let held = queue::held(pool, worker).await.unwrap();
     assert_eq!((held[0].cancel_by.as_deref(), held[0].cancel_at_once), (Some("schedule each"), false));
-    assert_eq!(queue::find(pool, idle).await.unwrap().unwrap().state, "cancelled");
+    let ended = queue::find(pool, idle).await.unwrap().unwrap();
+    assert_eq!((ended.state.as_str(), ended.cancel_by.as_deref()), ("cancelled", Some("schedule each")));
+    // No worker had it, so the planner tells of it: who, and why.
+    let told: (String, String, String) =
+        sqlx::query_as("select kind::text, detail ->> 'by', detail ->> 'why' from sexton.event where run = $1")
+            .bind(idle)
+            .fetch_one(pool)
+            .await
+            .unwrap();
+    let expected = ("cancelled", "schedule each", "a newer slot takes its place");
+    assert_eq!((told.0.as_str(), told.1.as_str(), told.2.as_str()), expected);
     assert_eq!(advance(pool).await, 0);
     let ending = Ending::Cancelled { by: "schedule each".into(), why: "asked".into() };
     let settled = Settled { run: theirs.id, token: theirs.token, ending };

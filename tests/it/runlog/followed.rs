@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use super::{logged, script, site, trigger};
+use super::{logged, running, script, site, trigger};
 use crate::{
     daemon::{
         http::{Api, with_http},
@@ -25,7 +25,7 @@ async fn watch_shows_a_run_as_it_happens_and_exits_with_its_code() {
     let site = site(&queue.url());
     site.job("good", &script("", &waits("exit 0")));
     site.job("bad", &script("retry = { attempts = 1 }", &waits("exit 3")));
-    let daemon = site.daemon(&["run"]).await;
+    let daemon = running(&site).await;
     let (good, bad) = (trigger(&site, "good").await.to_string(), trigger(&site, "bad").await.to_string());
     let watch = site.daemon(&["runs", "watch", &good]).await;
     let json = site.daemon(&["runs", "watch", "--json", &bad]).await;
@@ -70,7 +70,7 @@ async fn events_come_as_they_happen_and_a_client_that_comes_back_misses_nothing(
     let (queue, target) = (Database::new().await, Database::empty().await);
     let site = with_http(&queue, &target);
     site.job("good", &script("", &waits("exit 0")));
-    let daemon = site.daemon(&["run"]).await;
+    let daemon = running(&site).await;
     let api = Api::of(&daemon).await;
     let run = trigger(&site, "good").await;
     logged(&queue, run, "begun").await;
@@ -113,7 +113,7 @@ async fn streams_are_bounded_and_end_with_the_daemon() {
     let mut site = with_http(&queue, &target);
     site.env("SEXTON_WORKER__GRACE", "1s");
     site.job("long", &script("", "exec sleep 100"));
-    let daemon = site.daemon(&["run"]).await;
+    let daemon = running(&site).await;
     let api = Api::of(&daemon).await;
     let run = trigger(&site, "long").await;
     run_when(queue.pool(), "long", "runs", |run| run.state == "running").await;
@@ -140,7 +140,7 @@ async fn the_log_comes_in_pages() {
     let (queue, target) = (Database::new().await, Database::empty().await);
     let site = with_http(&queue, &target);
     site.job("counts", &script("", "for n in 1 2 3 4 5; do echo $n; done"));
-    let daemon = site.daemon(&["run"]).await;
+    let daemon = running(&site).await;
     let api = Api::of(&daemon).await;
     let run = trigger(&site, "counts").await;
     run_when(queue.pool(), "counts", "is done", |run| run.state == "done").await;

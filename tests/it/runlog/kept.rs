@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sexton::queue::log;
 
-use super::{lines, logged, script, site, trigger};
+use super::{lines, logged, running, script, site, trigger};
 use crate::{
     daemon::run_when,
     support::{Database, eventually},
@@ -16,7 +16,7 @@ async fn what_a_run_logs_is_there_when_it_is_over_and_a_silent_run_writes_nothin
     let site = site(&queue.url());
     site.job("talks", &script("", "echo one; echo two >&2; echo; printf 'three\\000four'"));
     site.job("silent", &script("", "true"));
-    let daemon = site.daemon(&["run"]).await;
+    let daemon = running(&site).await;
     let silent = trigger(&site, "silent").await;
     let talks = trigger(&site, "talks").await;
     for job in ["silent", "talks"] {
@@ -55,11 +55,11 @@ async fn after_kill_9_what_was_written_is_there_and_the_next_attempt_goes_on() {
             "echo attempt $SEXTON_ATTEMPT; if [ $SEXTON_ATTEMPT = 1 ]; then exec sleep 100; fi",
         ),
     );
-    let daemon = site.daemon(&["run"]).await;
+    let daemon = running(&site).await;
     let run = trigger(&site, "long").await;
     let first = logged(&queue, run, "attempt 1").await;
     daemon.kill_9().await;
-    let daemon = site.daemon(&["run"]).await;
+    let daemon = running(&site).await;
     run_when(queue.pool(), "long", "is done", |run| run.state == "done").await;
     let said = lines(&queue, run).await;
     let told: Vec<_> = said.iter().map(|line| (line.attempt, line.message.as_str())).collect();
@@ -77,8 +77,7 @@ async fn a_flood_is_cut_to_its_head_and_tail_and_slows_nobody() {
         &script("retry = { attempts = 5 }", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); echo line $i; done"),
     );
     site.job("quick", &script("", "true"));
-    let daemon = site.daemon(&["run"]).await;
-    daemon.wait_for_line("is at work").await;
+    let daemon = running(&site).await;
     let begun = Instant::now();
     let run = trigger(&site, "flood").await;
     trigger(&site, "quick").await;
@@ -107,8 +106,7 @@ async fn an_ending_never_waits_for_the_log() {
     let queue = Database::new().await;
     let site = site(&queue.url());
     site.job("talks", &script("", "echo something"));
-    let daemon = site.daemon(&["run"]).await;
-    daemon.wait_for_line("is at work").await;
+    let daemon = running(&site).await;
     // Nobody can write into the log, as while it is altered.
     let mut blocker = queue.pool().begin().await.unwrap();
     sqlx::query("lock table sexton.run_log in access exclusive mode").execute(&mut *blocker).await.unwrap();

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use sexton::queue::log::{self, Line, Place};
 
-use crate::support::{Database, Site, eventually};
+use crate::support::{Daemon, Database, Site, eventually};
 
 /// A job that runs a script of the shell; `more` is at the top of its file.
 pub(super) fn script(more: &str, text: &str) -> String {
@@ -17,6 +17,13 @@ pub(super) fn script(more: &str, text: &str) -> String {
 /// A site with nothing but the queue.
 pub(super) fn site(queue: &str) -> Site {
     Site::new(&format!("[database]\nurl = \"{queue}\"\n\n[vaults.main]\ndir = \"vault\"\n"))
+}
+
+/// A daemon at work.
+pub(super) async fn running(site: &Site) -> Daemon {
+    let daemon = site.daemon(&["run"]).await;
+    daemon.wait_for_line("is at work").await;
+    daemon
 }
 
 /// Hands a run to the daemons.
