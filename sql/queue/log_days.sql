@@ -6,4 +6,4 @@ select coalesce((
            where inhparent = 'sexton.run_log'::regclass
              and partition.relname ~ '^run_log_[0-9]{8}$'), '{}') as partitions,
        (now() at time zone 'UTC')::date as today,
-       ((now() - $1) at time zone 'UTC')::date as oldest
+       ((now() - $1::interval) at time zone 'UTC')::date as oldest

@@ -4,7 +4,7 @@ select runs.*, progress.done as progress_done, progress.total as progress_total,
        case when runs.state = 'running' then progress.rate end as progress_rate,
        run.pause_requested_at, run.pause_by, run.pause_why,
        (
-           select coalesce(jsonb_agg(line order by line.token, line.line), '[]')
+           select coalesce(jsonb_agg(to_jsonb(told) order by told.token, told.line), '[]')
            from (
                select token, line, attempt, at, level, target, message, fields
                from sexton.run_log
@@ -12,7 +12,7 @@ select runs.*, progress.done as progress_done, progress.total as progress_total,
                  and (token, line) > ($2, $3)
                order by token, line
                limit $4
-           ) as line
+           ) as told
        ) as lines
 from sexton.runs
 left join sexton.progress on progress.run = runs.id and progress.token = runs.token

@@ -17,7 +17,7 @@ use futures::stream;
 use sqlx::PgPool;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +33,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How many streams there are at most.
 const MOST: usize = 64;
+/// How long one look may take.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How often in a row the database may fail a stream before it ends; its client comes back.
 const FAILURES: u32 = 10;
 /// The id of the last event.
@@ -78,8 +80,14 @@ pub(super) async fn stream(
     // The first look is part of the answer: who asks for a run that is not there is told so.
     let first = follow.look(&surface.pool).await.map_err(|error| Problem::database(&error))?;
     let first = first.ok_or_else(|| runs::no_run(id))?;
-    let streaming =
-        Streaming { pool: surface.pool, follow, over: surface.streams.over, news: Some(first), _permit: permit };
+    let streaming = Streaming {
+        pool: surface.pool,
+        follow,
+        over: surface.streams.over,
+        news: Some(first),
+        last: false,
+        _permit: permit,
+    };
     let events = stream::unfold(streaming, Streaming::next);
     let events = futures::StreamExt::flat_map(events, stream::iter);
     let sse = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("still here"));
@@ -94,6 +102,8 @@ struct Streaming {
     over: CancellationToken,
     /// What was seen and is not sent yet.
     news: Option<Vec<News>>,
+    /// Whether the daemon ends, so that this look is the last one.
+    last: bool,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -104,25 +114,22 @@ impl Streaming {
         loop {
             let news = match self.news.take() {
                 Some(news) => news,
-                None if self.follow.is_over() || self.over.is_cancelled() => return None,
+                None if self.follow.is_over() || self.last => return None,
                 None => {
                     let pause = if self.follow.is_behind() { Duration::ZERO } else { LOOK };
                     tokio::select! {
-                        () = self.over.cancelled() => return None,
+                        // What became of it as its daemon ended is told, then the stream ends as well.
+                        () = self.over.cancelled() => self.last = true,
                         () = sleep(pause) => {}
                     }
-                    let looked = tokio::select! {
-                        () = self.over.cancelled() => return None,
-                        looked = self.follow.look(&self.pool) => looked,
-                    };
-                    match looked {
-                        Ok(Some(news)) => news,
-                        Ok(None) => return None,
-                        Err(_) if failures < FAILURES => {
+                    match timeout(PATIENCE, self.follow.look(&self.pool)).await {
+                        Ok(Ok(Some(news))) => news,
+                        Ok(Ok(None)) => return None,
+                        Ok(Err(_)) | Err(_) if failures < FAILURES => {
                             failures += 1;
                             continue;
                         }
-                        Err(_) => return None,
+                        Ok(Err(_)) | Err(_) => return None,
                     }
                 }
             };

@@ -171,6 +171,16 @@ async fn the_kind_in_the_architecture_page_works() {
 }
 
 #[test]
+fn the_guide_to_runs_says_commands_that_exist() {
+    let guide = shipped("docs/runs.md");
+    let block = guide.split("```console\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block");
+    assert!(block.lines().count() >= 5, "{block}");
+    for line in block.lines() {
+        assert_parses(&line.split_whitespace().skip(1).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn the_guide_to_files_says_settings_and_commands_that_exist() {
     let guide = shipped("docs/files.md");
     let block = |mark: &str| guide.split(mark).nth(1).and_then(|rest| rest.split("```").next()).expect("a block");

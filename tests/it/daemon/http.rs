@@ -171,22 +171,33 @@ async fn a_cancel_ends_the_child_and_says_who_asked() {
     site.job(
         "long",
         &format!(
-            "timeout = \"1m\"\n[exec]\nargv = [\"sh\", \"-c\", \"echo $$ > {}; sleep 30 & wait\"]\n",
+            "timeout = \"1m\"\n[exec]\nargv = [\"sh\", \"-c\", \"sleep 30 & echo $$ $! > {}; wait\"]\n",
             pid.display()
         ),
     );
     let daemon = site.daemon(&["run"]).await;
     let api = Api::of(&daemon).await;
     let run: Value = api.ask(Method::POST, "/api/v1/jobs/long/runs", None).await.json().await.unwrap();
-    let child: i32 =
-        eventually("the child runs", || async { std::fs::read_to_string(&pid).ok()?.trim().parse().ok() }).await;
+    let group: Vec<i32> = eventually("the child and its own run", || async {
+        let text = std::fs::read_to_string(&pid).ok()?;
+        Some(text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect())
+            .filter(|pids: &Vec<_>| pids.len() == 2)
+    })
+    .await;
     let path = format!("/api/v1/runs/{}/cancel", run["id"].as_str().unwrap());
     let response = api.ask(Method::POST, &path, Some(json!({"why": "a test"}))).await;
     assert_eq!(response.status(), StatusCode::ACCEPTED);
     let run = run_when(queue.pool(), "long", "is cancelled", |run| run.state == "cancelled").await;
     assert_eq!(run.cancel_by.as_deref(), Some("api"), "{run:?}");
     assert!(run.why.as_deref().unwrap_or_default().contains("a test"), "{run:?}");
-    assert!(!Path::new(&format!("/proc/{child}")).exists(), "the child lives on");
+    let gone = |pid: &i32| !Path::new(&format!("/proc/{pid}")).exists();
+    assert!(gone(&group[0]), "the child lives on");
+    eventually("what the child started is gone, too", || async { gone(&group[1]).then_some(()) }).await;
+    let shown: Value = api.get(&format!("/api/v1/runs/{}", run.id)).await.json().await.unwrap();
+    let tries = shown["tries"].as_array().expect("its attempts");
+    assert_eq!((tries.len(), &tries[0]["outcome"], &tries[0]["cancel_by"]), (1, &json!("cancelled"), &json!("api")));
+    assert_eq!(tries[0]["why"], "a test");
+    assert!(tries[0]["seconds"].is_number() && tries[0]["worker"].is_string(), "{shown}");
     api.problem(api.ask(Method::POST, &path, None).await, StatusCode::CONFLICT).await;
     daemon.terminate().await;
 }
