@@ -35,6 +35,8 @@ pub use render::render;
 pub struct Alerts {
     /// The queue's database.
     pub pool: PgPool,
+    /// Where notifications are heard, on a connection of the server itself; without it, events are looked for.
+    pub ears: Option<PgPool>,
     /// Where people are told.
     pub channels: Channels,
     /// Who is told of facts that name nobody, as those about the files; the log where this is empty, too.
@@ -80,7 +82,7 @@ pub async fn run(alerts: Alerts, stop: CancellationToken) {
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            () = wake(&alerts.pool, &mut listener) => {}
+            () = wake(alerts.ears.as_ref(), &mut listener) => {}
         }
     }
     senders.join_all().await;
@@ -100,8 +102,9 @@ async fn keep_clean(alerts: Alerts, stop: CancellationToken) {
 }
 
 /// Waits for a notification, at most [`LOOK`].
-async fn wake(pool: &PgPool, listener: &mut Option<PgListener>) {
+async fn wake(ears: Option<&PgPool>, listener: &mut Option<PgListener>) {
     if listener.is_none()
+        && let Some(pool) = ears
         && let Ok(Ok(mut fresh)) = timeout(Duration::from_secs(5), PgListener::connect_with(pool)).await
         && fresh.listen(outbox::CHANNEL).await.is_ok()
     {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection};
 
 use super::{
     manifest::{Extension, Locale, Manifest},
@@ -88,7 +88,7 @@ impl Copy {
             }
             None => {
                 let dropping = async {
-                    let mut connection = PgConnection::connect_with(&self.admin.options()).await?;
+                    let mut connection = self.admin.connect().await?;
                     let statement = format!("drop database if exists {} with (force)", ident(&self.name));
                     sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await?;
                     connection.close().await
@@ -108,7 +108,7 @@ pub(super) async fn create(
     locale: &Option<Locale>,
     extensions: &[Extension],
 ) -> Result<(), Failure> {
-    let mut connection = PgConnection::connect_with(&admin.options()).await.map_err(|error| failure(&error))?;
+    let mut connection = admin.connect().await.map_err(|error| failure(&error))?;
     let available: Vec<String> = sqlx::query_scalar(include_str!("../../sql/target/available_extensions.sql"))
         .fetch_all(&mut connection)
         .await

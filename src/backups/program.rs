@@ -36,7 +36,7 @@ pub(super) struct Access {
 impl Access {
     /// Writes the password's file, if there is a password.
     pub(super) fn new(login: &Login) -> Result<Self, Failure> {
-        let passfile = login.password().map(PassFile::new).transpose().map_err(|error| {
+        let passfile = login.password().as_ref().map(PassFile::new).transpose().map_err(|error| {
             Failure::later(format!("the password could not be handed to PostgreSQL's programs in a file: {error}"))
                 .help("let the daemon's user write in its temporary folder")
         })?;

@@ -11,7 +11,7 @@ use chrono::{TimeDelta, Utc};
 use futures::future::BoxFuture;
 use serde_json::Value;
 use sha2::Digest;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -271,7 +271,7 @@ fn sample(wanted: &Wanted<'_>) -> Option<Vec<String>> {
 /// What amcheck finds; an error where it cannot be run.
 async fn amcheck(copy: &Copy) -> Result<Vec<String>, String> {
     let looking = async {
-        let mut connection = PgConnection::connect_with(&copy.login().options()).await?;
+        let mut connection = copy.login().connect().await?;
         // In a schema of its own, wherever the database may have it already.
         for statement in [
             "set statement_timeout = 0",

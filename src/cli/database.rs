@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{AskError, Cli, answers, exit, load, queue_login, targets};
+use super::{AskError, Cli, answers, direct_login, exit, load, queue_login, targets};
 use crate::{
     catalog::Catalog,
     dataset::{self, Installed, Known, Wanted},
@@ -40,7 +40,7 @@ pub(super) async fn run(cli: &Cli, command: &Command, out: &mut dyn Write) -> Re
     match command {
         Command::Migrate => {
             let settings = load(cli.config.as_deref())?;
-            let login = queue_login(&settings)?;
+            let login = direct_login(&settings, &queue_login(&settings)?)?;
             answers(&login).await?;
             db::migrate(&db::queue_pool(&login, 2)).await?;
             if cli.json {

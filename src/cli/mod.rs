@@ -25,7 +25,7 @@ use std::{io::Write, path::PathBuf};
 use clap::{Parser, Subcommand};
 
 pub use files::{ApplyArgs, FilesArgs};
-pub use reach::{AskError, answers, load, queue_login, targets, vaults};
+pub use reach::{AskError, answers, direct_login, load, queue_login, targets, vaults};
 pub use runs::who;
 pub use trigger::{code, report};
 

@@ -163,6 +163,9 @@ async fn ask(looked: &check::Looked, config: Option<&Path>, due: &[Due<'_>]) -> 
     let asking = async {
         let settings = load(config).map_err(|error| error.to_string())?;
         let login = queue_login(&settings).map_err(|error| error.to_string())?;
+        if login.has_several_hosts() {
+            db::probe(&login).await.map_err(|error| format!("the queue's database {login}: {error}"))?;
+        }
         let pool = db::queue_pool(&login, 1);
         let known = Known::ask(&pool, &preview::jobs(due)).await;
         pool.close().await;

@@ -53,7 +53,22 @@ pub fn load(path: Option<&Path>) -> Result<Settings, AskError> {
 /// # Errors
 /// When its URL cannot be used.
 pub fn queue_login(settings: &Settings) -> Result<Login, AskError> {
-    Ok(Login::new(&settings.database.url, settings.database.password.clone())?)
+    let database = &settings.database;
+    let login = Login::kept(database.url.clone(), database.password.clone())?;
+    Ok(if database.direct.is_some() { login.pooled() } else { login })
+}
+
+/// How to log in to the queue's server itself, for what a pooler in transaction mode cannot serve: notifications,
+/// migrations, and a heartbeat that waits behind nobody. Without a pooler, the same login.
+///
+/// # Errors
+/// When its URL cannot be used.
+pub fn direct_login(settings: &Settings, login: &Login) -> Result<Login, AskError> {
+    match &settings.database.direct {
+        Some(direct) => Login::kept(direct.url.clone(), direct.password.clone())
+            .map_err(|error| AskError::Said(format!("[database] direct_url: {error}"))),
+        None => Ok(login.clone()),
+    }
 }
 
 /// Every target of the settings; none of them connects before it is used.
@@ -65,7 +80,7 @@ pub fn targets(settings: &Settings) -> Result<Vec<Target>, AskError> {
         .targets
         .iter()
         .map(|(name, target)| {
-            let login = Login::new(&target.url, target.password.clone())
+            let login = Login::kept(target.url.clone(), target.password.clone())
                 .map_err(|error| AskError::Said(format!("[targets.{name}]: {error}")))?;
             let sources = Sources::new(target.sources.iter().cloned());
             Ok(Target::new(name, login, target.pg_bin.clone()).with_sources(sources))
@@ -107,7 +122,9 @@ fn s3_options(s3: &settings::S3) -> S3Options {
 
 /// A small pool on the queue's database, for one command, once it is known to answer.
 pub(super) async fn queue_pool(path: Option<&Path>) -> Result<PgPool, AskError> {
-    let login = queue_login(&load(path)?)?;
+    let settings = load(path)?;
+    db::set_notify(settings.database.notify);
+    let login = queue_login(&settings)?;
     answers(&login).await?;
     Ok(db::queue_pool(&login, 2))
 }

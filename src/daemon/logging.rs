@@ -13,8 +13,9 @@ use crate::{
 /// Starts logging for this process; a second call changes nothing.
 pub(super) fn start(log: &Log) {
     // Postgres' notices ("already exists, skipping") tell nobody anything, unless somebody asks for them.
-    // What programs print is their runs'.
-    let filter = EnvFilter::try_new(format!("sqlx=warn,{OUTPUT}=off,{}", log.level))
+    // What programs print is their runs'; a pool's own complaints repeat, and whoever needed the connection says once
+    // what is wrong.
+    let filter = EnvFilter::try_new(format!("sqlx=warn,sqlx_core::pool=off,{OUTPUT}=off,{}", log.level))
         .unwrap_or_else(|_| EnvFilter::new(format!("info,{OUTPUT}=off")));
     let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
     let lines = match log.format {

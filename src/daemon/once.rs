@@ -13,7 +13,6 @@ use super::{instance, logging, signals, wire};
 use crate::{
     alerts,
     cli::{self, AskError, Cli, OnceArgs},
-    db,
     kinds::Progress,
     queue::{self, NewRun},
     requests,
@@ -30,7 +29,7 @@ pub(super) async fn run(cli: &Cli, args: &OnceArgs, out: &mut dyn Write) -> Resu
     signals::stop_at_signals(&stop)?;
     let parts = wire::parts(&settings)?;
     cli::answers(&parts.login).await?;
-    db::migrate(&parts.pool).await?;
+    wire::prepare(&parts).await?;
     if let Some(why) = instance::refusal(&parts.pool, settings.instance.as_deref(), &parts.by()).await? {
         return Err(AskError::Said(format!("{why}\n  help: correct `instance` in sexton.toml")));
     }

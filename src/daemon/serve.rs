@@ -61,7 +61,7 @@ impl Daemon {
     pub(super) async fn start(settings: Settings) -> Result<Self, AskError> {
         let parts = wire::parts(&settings)?;
         wait_for_database(&parts).await?;
-        db::migrate(&parts.pool).await?;
+        wire::prepare(&parts).await?;
         let poke = Arc::<Notify>::default();
         let mut files =
             Keeper::new(parts.pool.clone(), parts.source.clone(), parts.by(), settings.files.clone(), poke.clone());
@@ -96,7 +96,7 @@ impl Daemon {
         let over = CancellationToken::new();
         if let (Some(listener), Some(http)) = (listener, &settings.http) {
             let surface = http::Surface {
-                pool: parts.pool.clone(),
+                pool: parts.people_pool.clone(),
                 token: http.token.clone().map(Arc::new),
                 metrics: recorder,
                 pulse: pulse.clone(),
@@ -129,7 +129,7 @@ impl Daemon {
             pulse: pulse.clone(),
             ..planner::Options::new()
         };
-        let planning = tokio::spawn(planner::run(parts.pool.clone(), options, poke, stop.clone()));
+        let planning = tokio::spawn(planner::run(parts.session_pool.clone(), options, poke, stop.clone()));
         let working = tokio::spawn(worker::run(worker_of(&settings, &parts), stop.clone()));
         tracing::info!(slots = settings.worker.slots, "sexton {} is at work", env!("CARGO_PKG_VERSION"));
 
@@ -169,6 +169,7 @@ fn worker_of(settings: &Settings, parts: &Parts) -> Worker {
     let mut worker = Worker::new(parts.pool.clone(), parts.beat_pool.clone(), parts.env.clone());
     worker.options.slots = settings.worker.slots;
     worker.options.grace = settings.worker.grace.0;
+    worker.options.listen = settings.database.notify;
     worker
 }
 
@@ -178,12 +179,22 @@ async fn serve_http(listener: TcpListener, surface: http::Surface, over: Cancell
     }
 }
 
+/// A random number in `0.0..1.0`.
+fn rand() -> f64 {
+    f64::from(uuid::Uuid::new_v4().as_fields().0) / (f64::from(u32::MAX) + 1.0)
+}
+
 /// Waits until Postgres answers; says so once, and again when it does.
 async fn wait_for_database(parts: &Parts) -> Result<(), AskError> {
     let mut said = false;
     let mut pause = Duration::from_millis(200);
     loop {
-        match db::probe(&parts.login).await {
+        let (place, answer) = match db::probe(&parts.direct).await {
+            Ok(()) if parts.login.is_pooled() => ("url", db::probe(&parts.login).await),
+            Ok(()) => ("url", Ok(())),
+            failed => (if parts.login.is_pooled() { "direct_url" } else { "url" }, failed),
+        };
+        match answer {
             Ok(()) => break,
             // What a person must change is no use waiting for.
             Err(error)
@@ -191,16 +202,25 @@ async fn wait_for_database(parts: &Parts) -> Result<(), AskError> {
                     .as_database_error()
                     .is_some_and(|e| !e.code().is_some_and(|c| c.starts_with("57") || c.starts_with("53"))) =>
             {
-                return Err(AskError::Said(format!("[database] {}: {error}", parts.login)));
+                let help = match error.as_database_error() {
+                    Some(told) if told.message().contains("unsupported startup parameter") => {
+                        "\n  help: a pooler is there; if it pools transactions, set direct_url to the server itself (docs/connections.md)"
+                    }
+                    _ => "",
+                };
+                let login = if place == "url" { &parts.login } else { &parts.direct };
+                return Err(AskError::Said(format!("[database] {place}: {login}: {error}{help}")));
             }
             Err(error) => {
-                if !said {
+                // Of several hosts, whoever follows them says what each of them is.
+                if !said && !parts.login.has_several_hosts() {
                     tracing::warn!(%error, "the queue's database {} does not answer; waiting for it", parts.login);
                     said = true;
                 }
             }
         }
-        sleep(pause).await;
+        // Spread, so that daemons which lost one server do not come back together.
+        sleep(pause.mul_f64(0.5 + rand() / 2.0)).await;
         pause = (pause * 2).min(Duration::from_secs(5));
     }
     if said {

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use crate::{
@@ -19,13 +20,25 @@ use super::files::Source;
 
 /// Connections that the heartbeat keeps for itself.
 const BEAT_CONNECTIONS: u32 = 2;
+/// Connections that answer people, so that no amount of work keeps them waiting, nor they the work.
+const PEOPLE_CONNECTIONS: u32 = 4;
+/// Connections past a pooler, for what needs a session of its own.
+const SESSIONS: u32 = 3;
 
 /// The parts of one process.
 #[derive(Debug, Clone)]
 pub(super) struct Parts {
     pub(super) login: Login,
+    /// Past the pooler, where there is one.
+    pub(super) direct: Login,
+    /// For work.
     pub(super) pool: sqlx::PgPool,
+    /// For people.
+    pub(super) people_pool: sqlx::PgPool,
+    /// For what needs a session of its own: migrations, and the planner's.
+    pub(super) session_pool: sqlx::PgPool,
     pub(super) beat_pool: sqlx::PgPool,
+    _following: Arc<Vec<AbortOnDropHandle<()>>>,
     pub(super) env: Arc<Env>,
     pub(super) alerts: Alerts,
     pub(super) source: Source,
@@ -61,7 +74,23 @@ impl Parts {
 /// Names the part of the settings that cannot be used.
 pub(super) fn parts(settings: &Settings) -> Result<Parts, AskError> {
     let login = cli::queue_login(settings)?;
+    let direct = cli::direct_login(settings, &login)?;
+    db::set_notify(settings.database.notify);
     let pool = db::queue_pool(&login, settings.database.max_connections);
+    let people_pool = db::people_pool(&login, PEOPLE_CONNECTIONS);
+    let beat_pool = db::queue_pool(&direct, BEAT_CONNECTIONS);
+    let session_pool = if login.is_pooled() { db::queue_pool(&direct, SESSIONS) } else { pool.clone() };
+    let ears = settings.database.notify.then(|| db::people_pool(&direct, 1));
+    let (mut through, mut past) = (vec![pool.clone(), people_pool.clone()], vec![beat_pool.clone()]);
+    past.extend(ears.clone());
+    let following = if login.is_pooled() {
+        past.push(session_pool.clone());
+        vec![(login.clone(), through), (direct.clone(), past)]
+    } else {
+        through.extend(past);
+        vec![(login.clone(), through)]
+    };
+    let following = following.into_iter().map(|(login, pools)| AbortOnDropHandle::new(tokio::spawn(db::follow(login, pools))));
     let http = client()?;
     let env = Env {
         targets: Targets::new(cli::targets(settings)?),
@@ -73,6 +102,7 @@ pub(super) fn parts(settings: &Settings) -> Result<Parts, AskError> {
     };
     let alerts = Alerts {
         pool: pool.clone(),
+        ears,
         channels: channels(settings, &http)?,
         default: settings.alerts.default.clone(),
         remind: settings.alerts.remind.0,
@@ -96,7 +126,33 @@ pub(super) fn parts(settings: &Settings) -> Result<Parts, AskError> {
         most_removed: settings.files.most_removed,
         me: Uuid::now_v7(),
     };
-    Ok(Parts { beat_pool: db::queue_pool(&login, BEAT_CONNECTIONS), login, pool, env: Arc::new(env), alerts, source })
+    Ok(Parts {
+        login,
+        direct,
+        pool,
+        people_pool,
+        session_pool,
+        beat_pool,
+        _following: Arc::new(following.collect()),
+        env: Arc::new(env),
+        alerts,
+        source,
+    })
+}
+
+/// Waits for nothing: brings the queue's schema up to date past any pooler, and makes sure that the pooler will do.
+///
+/// # Errors
+/// What the pooler loses; what the database refuses.
+pub(super) async fn prepare(parts: &Parts) -> Result<(), AskError> {
+    if parts.login.is_pooled() {
+        let unset = db::check_pooler(&parts.login).await.map_err(|error| AskError::Said(error.to_string()))?;
+        if let Some(unset) = unset {
+            let help = "a pooler in transaction mode does not keep what Sexton sets for its sessions; see docs/connections.md";
+            tracing::warn!(help, "the role of [database] url has no short timeouts: alter role … set {unset}");
+        }
+    }
+    Ok(db::migrate(&parts.session_pool).await?)
 }
 
 fn said(what: &str, error: &dyn std::fmt::Display) -> AskError {

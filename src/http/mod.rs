@@ -81,6 +81,7 @@ pub fn router(surface: Surface) -> Router {
         .route("/runs/{id}/cancel", post(runs::cancel))
         .route("/runs/{id}/pause", post(runs::pause))
         .route("/runs/{id}/resume", post(runs::resume))
+        .route_layer(middleware::from_fn(problem::in_time))
         .route_layer(middleware::from_fn_with_state(surface.clone(), auth::token));
     Router::new()
         .nest("/api/v1", api)

@@ -1,12 +1,20 @@
 //! Errors as RFC 9457 problems: what went wrong, for programs and for people.
 
+use std::time::Duration;
+
 use axum::{
     Json,
-    extract::rejection::BytesRejection,
+    extract::{Request, rejection::BytesRejection},
     http::{HeaderValue, StatusCode, Uri, header},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+
+use crate::db;
+
+/// How long a request may take until it is answered; what is streamed afterwards may go on.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// One problem, `application/problem+json`.
 #[derive(Debug, Clone, Serialize)]
@@ -77,6 +85,17 @@ impl Problem {
 
     /// The queue's database did not answer as it should. The driver's text stays in the log.
     pub(super) fn database(error: &sqlx::Error) -> Self {
+        db::doubt_if_lost(error);
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            tracing::warn!("a request could not be answered: no connection to the queue's database came in time");
+            return Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "database-busy",
+                "No connection came in time",
+                format!("none of the API's connections to the queue's database came within {:?}", db::ACQUIRE_SOON),
+            )
+            .help("try again in a few seconds");
+        }
         tracing::error!(%error, "a request could not be answered: the queue's database failed");
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -85,6 +104,21 @@ impl Problem {
             "the queue's database did not answer; the daemon's log has the reason",
         )
         .help("try again in a few seconds")
+    }
+}
+
+/// Answers in the handler's place when it takes too long, as on a connection that the network has swallowed.
+pub(super) async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(PATIENCE, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too-slow",
+            "No answer in time",
+            format!("there was no answer within {PATIENCE:?}; a change that was asked for may have been made"),
+        )
+        .help("look before you ask for a change again")
+        .into_response(),
     }
 }
 

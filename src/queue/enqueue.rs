@@ -3,14 +3,11 @@
 //! The columns that claiming and rescue need are taken from the [`Spec`] here, so that nothing later has to read the
 //! snapshot but the attempt itself.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool, types::Json};
-use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{CHANNEL, Claimed};
+use super::Claimed;
 use crate::{spec::Spec, state::OnLost};
 
 /// A run to be made.
@@ -67,7 +64,7 @@ pub enum EnqueueError {
     Database(#[from] sqlx::Error),
 }
 
-/// Enqueues one run in the caller's transaction and gives its id. [`nudge`] after the commit.
+/// Enqueues one run in the caller's transaction and gives its id. [`nudge`](super::nudge) after the commit.
 pub async fn enqueue(connection: &mut PgConnection, run: &NewRun) -> Result<Uuid, EnqueueError> {
     let ids = enqueue_all(connection, std::slice::from_ref(run)).await?;
     Ok(ids[0])
@@ -115,23 +112,6 @@ pub async fn enqueue_leased(pool: &PgPool, run: &NewRun, worker: Uuid) -> Result
         .await?;
     transaction.commit().await?;
     Ok(claimed)
-}
-
-/// Tells every worker that there may be something to claim. A hint: workers also look by themselves, so a failure
-/// only costs seconds and is logged at debug.
-pub async fn nudge(pool: &PgPool) {
-    tell(pool, "ready").await;
-}
-
-/// Sends one notification; what is lost here is found by looking.
-pub(super) async fn tell(pool: &PgPool, what: &str) {
-    let notify = sqlx::query(include_str!("../../sql/queue/nudge.sql")).bind(what).execute(pool);
-    let error = match timeout(Duration::from_secs(5), notify).await {
-        Ok(Ok(_)) => return,
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "no answer within 5 s".to_owned(),
-    };
-    tracing::debug!(error, channel = CHANNEL, "could not notify the workers; they will see it when they look");
 }
 
 fn each<T>(runs: &[NewRun], of: impl Fn(&NewRun) -> T) -> Vec<T> {

@@ -4,6 +4,7 @@
 //! history, or rescued when its worker fell silent. One question is one file here and its statements are in
 //! `sql/queue`. States and who changes them: [`state`](crate::state).
 
+mod bell;
 mod chain;
 mod claim;
 mod crowd;
@@ -21,9 +22,10 @@ mod slots;
 mod story;
 mod tries;
 
+pub use bell::nudge;
 pub use claim::{Claimed, Promoted, claim, promote};
 pub use crowd::{Crowd, Others, advance, cancel_others, crowds, deferred, lock_jobs, replace};
-pub use enqueue::{EnqueueError, NewRun, enqueue, enqueue_all, enqueue_leased, nudge};
+pub use enqueue::{EnqueueError, NewRun, enqueue, enqueue_all, enqueue_leased};
 pub use lease::{Held, Neighbour, WorkerInfo, beat, bury, depart, held, neighbours, register, sweep};
 pub use linked::{Linked, linked};
 pub use look::{Depth, Filter, LiveThen, Progressed, Run, depth, find, list, live_at, previous_report};

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     CANCEL,
-    enqueue::tell,
+    bell::tell,
     follow::{Over, follow},
     nudge,
 };

@@ -17,7 +17,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{secret::Secret, span::Span};
+use crate::{
+    secret::{Kept, Secret},
+    span::Span,
+};
 
 pub use error::{SettingsError, SettingsProblem};
 pub use share::{Share, ShareError};
@@ -52,21 +55,34 @@ pub struct Settings {
 /// The queue's own database.
 #[derive(Debug, Clone)]
 pub struct Database {
-    /// A `postgres://` URL.
-    pub url: Secret,
+    /// A `postgres://` URL, perhaps with several hosts.
+    pub url: Kept,
     /// Wins over a password in the URL.
-    pub password: Option<Secret>,
-    /// Connections at most.
+    pub password: Option<Kept>,
+    /// The server itself, where `url` leads through a pooler in transaction mode.
+    pub direct: Option<Direct>,
+    /// Connections at most, for work and schedules.
     pub max_connections: u32,
+    /// Whether notifications are sent and heard.
+    pub notify: bool,
+}
+
+/// How to reach the queue's server past its pooler.
+#[derive(Debug, Clone)]
+pub struct Direct {
+    /// A `postgres://` URL.
+    pub url: Kept,
+    /// Wins over a password in the URL.
+    pub password: Option<Kept>,
 }
 
 /// A database that jobs work on.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// A `postgres://` URL.
-    pub url: Secret,
+    /// A `postgres://` URL, perhaps with several hosts.
+    pub url: Kept,
     /// Wins over a password in the URL.
-    pub password: Option<Secret>,
+    pub password: Option<Kept>,
     /// The folder of `pg_dump` and its kin for this server.
     pub pg_bin: Option<PathBuf>,
     /// The tables (`schema.table`, `*` for any text) that migrations may read.

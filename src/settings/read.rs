@@ -13,7 +13,7 @@ use config::{Config, Environment, File, FileFormat, Source, Value, ValueKind};
 use toml::de::DeTable;
 
 use super::{Settings, SettingsError, SettingsProblem, USUAL_PLACES, shape};
-use crate::secret::Secret;
+use crate::secret::{Kept, Secret};
 
 /// Whether secrets are opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -319,6 +319,11 @@ impl Reader<'_> {
 
     /// A secret: inline, in the file that `file_key` names, or in the credentials folder.
     pub(super) fn secret(&mut self, table: &mut Table, name: &'static str, file_key: &'static str) -> Option<Secret> {
+        self.kept(table, name, file_key).map(|kept| kept.secret)
+    }
+
+    /// The same, with the file to read it from again.
+    pub(super) fn kept(&mut self, table: &mut Table, name: &'static str, file_key: &'static str) -> Option<Kept> {
         let inline = table.has(name).then(|| self.text(table, name));
         table.known.push(name);
         let file = table.has(file_key).then(|| self.path(table, file_key));
@@ -329,7 +334,7 @@ impl Reader<'_> {
                 self.problem(table, "", message, "keep one of them");
                 None
             }
-            (Some(inline), None) => inline.map(Secret::new),
+            (Some(inline), None) => inline.map(Secret::new).map(Kept::inline),
             (None, Some(file)) => file.and_then(|file| self.open(&file, table.key(file_key))),
             (None, None) => {
                 let file = self.credentials.as_ref()?.join(table.key(name));
@@ -340,8 +345,13 @@ impl Reader<'_> {
 
     /// A secret that must be there.
     pub(super) fn needed_secret(&mut self, table: &mut Table, name: &'static str, file_key: &'static str) -> Secret {
+        self.needed_kept(table, name, file_key).secret
+    }
+
+    /// The same, with the file to read it from again.
+    pub(super) fn needed_kept(&mut self, table: &mut Table, name: &'static str, file_key: &'static str) -> Kept {
         let before = self.problems.len();
-        let secret = self.secret(table, name, file_key);
+        let secret = self.kept(table, name, file_key);
         if secret.is_none() && before == self.problems.len() {
             // Without secrets there may be no credentials folder either; the daemon's start will tell.
             if self.secrets == Secrets::Open {
@@ -352,16 +362,18 @@ impl Reader<'_> {
                 self.problem(table, "", format!("`{name}` is missing"), help);
             }
         }
-        secret.unwrap_or_else(|| Secret::new(""))
+        secret.unwrap_or_else(|| Kept::inline(Secret::new("")))
     }
 
-    fn open(&mut self, file: &Path, key: String) -> Option<Secret> {
+    fn open(&mut self, file: &Path, key: String) -> Option<Kept> {
         if self.secrets == Secrets::Closed {
-            return Some(Secret::new(""));
+            return Some(Kept::inline(Secret::new("")));
         }
         let problem = match std::fs::read_to_string(file) {
-            Ok(text) if text.trim().is_empty() => format!("{} is empty", file.display()),
-            Ok(text) => return Some(Secret::new(text.trim_end_matches(['\n', '\r']))),
+            Ok(text) => match Kept::read(&text) {
+                Some(secret) => return Some(Kept { secret, file: Some(file.to_owned()) }),
+                None => format!("{} is empty", file.display()),
+            },
             Err(error) => format!("{} cannot be read: {error}", file.display()),
         };
         let help = "write the secret into that file and let the daemon's user read it";

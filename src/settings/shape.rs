@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Alerts, Channel, Database, Files, Http, Log, LogFormat, Settings, Share, Target, Worker,
+    Alerts, Channel, Database, Direct, Files, Http, Log, LogFormat, Settings, Share, Target, Worker,
     read::{Reader, Table},
     vaults::vault,
 };
@@ -58,10 +58,24 @@ fn named<T>(
 
 fn database(reader: &mut Reader<'_>, root: &mut Table) -> Database {
     let mut table = reader.table(root, "database");
+    let (url, password) = (
+        reader.needed_kept(&mut table, "url", "url_file"),
+        reader.kept(&mut table, "password", "password_file"),
+    );
+    let direct_url = reader.kept(&mut table, "direct_url", "direct_url_file");
+    // Most poolers are entered with the server's own passwords.
+    let direct_password = reader.kept(&mut table, "direct_password", "direct_password_file");
+    if direct_url.is_none() && direct_password.is_some() {
+        let help = "set `direct_url`, the server itself, where `url` leads through a pooler in transaction mode";
+        reader.problem(&table, "", "`direct_password` is set without `direct_url`", help);
+    }
+    let direct = direct_url.map(|url| Direct { url, password: direct_password.or_else(|| password.clone()) });
     let database = Database {
-        url: reader.needed_secret(&mut table, "url", "url_file"),
-        password: reader.secret(&mut table, "password", "password_file"),
+        url,
+        password,
+        direct,
         max_connections: reader.number(&mut table, "max_connections", 2, 1000).map_or(16, |n| n as u32),
+        notify: reader.flag(&mut table, "notify").unwrap_or(true),
     };
     reader.end(table);
     database
@@ -69,8 +83,8 @@ fn database(reader: &mut Reader<'_>, root: &mut Table) -> Database {
 
 fn target(reader: &mut Reader<'_>, mut table: Table) -> Option<Target> {
     let target = Target {
-        url: reader.needed_secret(&mut table, "url", "url_file"),
-        password: reader.secret(&mut table, "password", "password_file"),
+        url: reader.needed_kept(&mut table, "url", "url_file"),
+        password: reader.kept(&mut table, "password", "password_file"),
         pg_bin: reader.path(&mut table, "pg_bin"),
         sources: reader.list(&mut table, "sources").unwrap_or_default(),
     };

@@ -50,8 +50,8 @@ fn secrets_come_inline_from_files_and_from_the_credentials_folder() {
         &[("pw", "p\n"), ("hook", "https://hooks"), ("database.password", "q")],
     )
     .expect("settings");
-    assert_eq!(found.targets["collector"].password.as_ref().map(Secret::reveal), Some("p"));
-    assert_eq!(found.database.password.as_ref().map(Secret::reveal), Some("q"));
+    assert_eq!(found.targets["collector"].password.as_ref().map(|kept| kept.secret.reveal()), Some("p"));
+    assert_eq!(found.database.password.as_ref().map(|kept| kept.secret.reveal()), Some("q"));
     assert_eq!(found.http.expect("http").token.as_ref().map(Secret::reveal), Some("t"));
     assert_eq!(found.worker.slots, 3);
     assert!(matches!(&found.vaults["main"].place, VaultPlace::S3(s3) if s3.prefix == "p"));
@@ -62,7 +62,7 @@ fn secrets_come_inline_from_files_and_from_the_credentials_folder() {
 #[test]
 fn the_environment_wins_over_the_file() {
     let found = with(WHOLE, &[("SEXTON_DATABASE__URL", "postgres://elsewhere/x")], &[("pw", "p"), ("hook", "h")]);
-    assert_eq!(found.expect("settings").database.url.reveal(), "postgres://elsewhere/x");
+    assert_eq!(found.expect("settings").database.url.secret.reveal(), "postgres://elsewhere/x");
 }
 
 #[test]
@@ -117,7 +117,10 @@ fn the_example_can_be_used_as_it_stands_and_with_every_comment_taken_away() {
     let keys = [
         "instance",
         "password_file",
+        "direct_url",
+        "direct_password_file",
         "max_connections",
+        "notify",
         "pg_bin",
         "sources",
         "[channels.oncall]",
@@ -147,6 +150,7 @@ fn the_example_can_be_used_as_it_stands_and_with_every_comment_taken_away() {
     let settings = with(&bare, &[], &secrets).expect("settings");
     assert!(settings.http.expect("http").token.is_some());
     assert_eq!(settings.instance.as_deref(), Some("prod"));
+    assert!(settings.database.notify && settings.database.direct.is_some_and(|direct| direct.password.is_some()));
     assert!(settings.targets["collector"].password.is_some() && settings.channels.contains_key("oncall"));
     let main = &settings.vaults["main"];
     assert_eq!((main.budget, main.bandwidth), (Some(500 << 30), Some(20 << 20)));

@@ -13,7 +13,10 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use crate::queue::{CANCEL, CHANNEL};
+use crate::{
+    db,
+    queue::{CANCEL, CHANNEL},
+};
 
 /// Whether notifications reach us.
 #[derive(Debug, Clone, Default)]
@@ -44,7 +47,9 @@ pub(super) async fn keep(shared: Arc<Shared>, listening: Listening, over: Cancel
 }
 
 async fn listen(shared: &Shared, listening: &Listening) -> Result<(), sqlx::Error> {
-    let options = shared.pool.connect_options();
+    // The heartbeat's login leads to the server itself, also where the others lead through a pooler.
+    let options = shared.beat_pool.connect_options();
+    let mut moves = db::moves();
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .acquire_timeout(Duration::from_secs(10))
@@ -54,7 +59,13 @@ async fn listen(shared: &Shared, listening: &Listening) -> Result<(), sqlx::Erro
     listening.0.store(true, Ordering::Relaxed);
     // Listen before looking: what was told in between would be lost.
     shared.wake.notify_one();
-    while let Some(notification) = listener.try_recv().await? {
+    loop {
+        let heard = tokio::select! {
+            heard = listener.try_recv() => heard?,
+            // A server that was left may go on saying nothing.
+            _ = moves.changed() => return Ok(()),
+        };
+        let Some(notification) = heard else { break };
         if notification.payload() == CANCEL {
             shared.poke.notify_one();
         } else {

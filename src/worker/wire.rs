@@ -9,6 +9,7 @@ use sqlx::{PgConnection, PgPool};
 use tokio::{sync::watch, time::timeout};
 
 use super::lease::Contact;
+use crate::db;
 
 /// How long one exchange with the database may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -67,7 +68,13 @@ impl Wire {
         };
         // On every failure the connection is dropped with the future: what it would answer next is anybody's guess.
         let (connection, value) = tokio::select! {
-            done = timeout(self.patience, whole) => done.map_err(|_| WireError::Silent(self.patience))??,
+            done = timeout(self.patience, whole) => match done {
+                Ok(done) => done.inspect_err(db::doubt_if_lost)?,
+                Err(_) => {
+                    db::doubt();
+                    return Err(WireError::Silent(self.patience));
+                }
+            },
             () = back_in_touch(self.contact.clone()) => return Err(WireError::Outdated),
         };
         self.connection = Some(connection);

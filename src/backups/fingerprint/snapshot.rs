@@ -63,7 +63,7 @@ pub(super) async fn pin(connection: &mut PgConnection) -> Result<(), sqlx::Error
 }
 
 async fn connect(login: &Login) -> Result<PgConnection, sqlx::Error> {
-    let mut connection = PgConnection::connect_with(&login.options()).await?;
+    let mut connection = login.connect().await?;
     sqlx::query("select set_config('statement_timeout', '0', false), set_config('idle_in_transaction_session_timeout', '0', false), set_config('client_connection_check_interval', '5s', false)")
         .execute(&mut connection)
         .await?;

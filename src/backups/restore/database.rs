@@ -96,7 +96,7 @@ pub(super) async fn comment_on(admin: &mut PgConnection, database: &str, comment
 
 async fn drop_database(admin: &Login, name: &str) -> Result<(), Failure> {
     let dropping = async {
-        let mut connection = PgConnection::connect_with(&admin.options()).await?;
+        let mut connection = admin.connect().await?;
         let statement = AssertSqlSafe(format!("drop database if exists {} with (force)", ident(name)));
         sqlx::query(statement).execute(&mut connection).await?;
         connection.close().await

@@ -75,7 +75,7 @@ pub(super) async fn admin(login: &Login, not: &[&str]) -> Result<(Login, PgConne
     let mut refused = None;
     for name in NEUTRAL.into_iter().chain([own.as_str()]).filter(|name| !not.contains(name)) {
         let there = login.database(name);
-        match timeout(LOOK, PgConnection::connect_with(&there.options())).await {
+        match timeout(LOOK, there.connect()).await {
             Ok(Ok(mut connection)) => {
                 connection
                     .execute("set statement_timeout = 0; set lock_timeout = '30s'")
@@ -166,7 +166,7 @@ pub(super) async fn marked(admin: &mut PgConnection, beginning: &str) -> Result<
 /// A connection in bounded time, that names everything in full.
 pub(super) async fn within(login: &Login) -> Result<PgConnection, sqlx::Error> {
     let connecting = async {
-        let mut connection = PgConnection::connect_with(&login.options()).await?;
+        let mut connection = login.connect().await?;
         connection.execute("set statement_timeout = 0; set search_path = ''; set row_security = off").await?;
         Ok(connection)
     };

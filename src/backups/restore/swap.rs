@@ -39,7 +39,7 @@ pub(super) async fn swap(
         sqlx::query_scalar("select now()").fetch_one(&mut admin).await.map_err(|error| failure(&error))?;
     let until = now + chrono::TimeDelta::from_std(keep).unwrap_or(chrono::TimeDelta::MAX);
     let kept = free(&mut admin, taken, now).await.map_err(|error| failure(&error))?;
-    let mut ender = PgConnection::connect_with(&there.options()).await.map_err(|error| failure(&error))?;
+    let mut ender = there.connect().await.map_err(|error| failure(&error))?;
     let both = vec![made.to_owned(), taken.to_owned()];
     let renaming = async {
         let mut change = admin.begin().await?;

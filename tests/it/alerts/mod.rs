@@ -44,6 +44,7 @@ impl Desk {
 
     fn alerts_with<const N: usize>(&self, channels: [(&str, Channel); N]) -> Alerts {
         Alerts {
+            ears: Some(self.database.pool().clone()),
             pool: self.database.pool().clone(),
             channels: Channels::new(channels.map(|(name, channel)| (name.to_owned(), channel))),
             default: vec![],

@@ -1,6 +1,7 @@
 //! Claims about `sexton run`, held against the real binary, real databases and kill -9.
 
 mod clock;
+mod connections;
 mod crash;
 mod files;
 mod fleet;

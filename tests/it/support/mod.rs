@@ -12,6 +12,7 @@ mod own_cluster;
 mod proxy;
 pub mod s3;
 pub mod second;
+pub mod server;
 pub mod work;
 
 use std::{
