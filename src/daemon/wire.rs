@@ -90,7 +90,8 @@ pub(super) fn parts(settings: &Settings) -> Result<Parts, AskError> {
         through.extend(past);
         vec![(login.clone(), through)]
     };
-    let following = following.into_iter().map(|(login, pools)| AbortOnDropHandle::new(tokio::spawn(db::follow(login, pools))));
+    let following =
+        following.into_iter().map(|(login, pools)| AbortOnDropHandle::new(tokio::spawn(db::follow(login, pools))));
     let http = client()?;
     let env = Env {
         targets: Targets::new(cli::targets(settings)?),
@@ -148,7 +149,8 @@ pub(super) async fn prepare(parts: &Parts) -> Result<(), AskError> {
     if parts.login.is_pooled() {
         let unset = db::check_pooler(&parts.login).await.map_err(|error| AskError::Said(error.to_string()))?;
         if let Some(unset) = unset {
-            let help = "a pooler in transaction mode does not keep what Sexton sets for its sessions; see docs/connections.md";
+            let help =
+                "a pooler in transaction mode does not keep what Sexton sets for its sessions; see docs/connections.md";
             tracing::warn!(help, "the role of [database] url has no short timeouts: alter role … set {unset}");
         }
     }

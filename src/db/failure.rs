@@ -16,7 +16,8 @@ pub fn failure(error: &sqlx::Error) -> Failure {
     };
     let code = database.code().unwrap_or_default().into_owned();
     let why = format!("the database refused a statement: {} (SQLSTATE {code})", database.message());
-    let passes = ["08", "25006", "28", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class)) || code == "55P03";
+    let passes =
+        ["08", "25006", "28", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class)) || code == "55P03";
     let failure = if passes { Failure::later(why) } else { Failure::never(why) };
     match code.as_str() {
         "42P01" => failure.help("check the table's name (schema.table) and that the target's user may see it"),
@@ -30,7 +31,9 @@ pub fn failure(error: &sqlx::Error) -> Failure {
 /// Doubts the server where the error may come from its having been left, or from its having no room.
 pub fn doubt_if_lost(error: &sqlx::Error) {
     let lost = match error.as_database_error() {
-        Some(database) => database.code().is_some_and(|code| code == "25006" || ["08", "28", "53", "57"].iter().any(|class| code.starts_with(class))),
+        Some(database) => database.code().is_some_and(|code| {
+            code == "25006" || ["08", "28", "53", "57"].iter().any(|class| code.starts_with(class))
+        }),
         None => !matches!(error, sqlx::Error::RowNotFound | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)),
     };
     if lost {

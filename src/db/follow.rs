@@ -83,9 +83,7 @@ async fn back(login: &Login, pools: &[PgPool], known: &mut Known) {
 
 /// Whether the database can be used; finds it on another host.
 async fn look(login: &Login) -> Result<(), sqlx::Error> {
-    let looking = async {
-        if login.has_several_hosts() { login.choose().await } else { super::probe(login).await }
-    };
+    let looking = async { if login.has_several_hosts() { login.choose().await } else { super::probe(login).await } };
     timeout(ACQUIRE, looking).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 

@@ -188,7 +188,8 @@ impl Login {
         }
         // What is broken, gone or empty for a moment is read again; until then, what was known holds.
         let found = again(url).and_then(|text| hosts::hosts(text.reveal()).ok());
-        let fixed = password.as_ref().map(|kept| again(kept).or_else(|| kept.file.is_none().then(|| kept.secret.clone())));
+        let fixed =
+            password.as_ref().map(|kept| again(kept).or_else(|| kept.file.is_none().then(|| kept.secret.clone())));
         self.change(|now| {
             let hosts = found.filter(|found| *found != now.hosts);
             let secret = match fixed {

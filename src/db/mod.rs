@@ -14,10 +14,7 @@ mod target;
 
 use std::time::Duration;
 
-use sqlx::{
-    Connection, Executor, PgConnection, PgPool,
-    postgres::PgPoolOptions,
-};
+use sqlx::{Connection, Executor, PgConnection, PgPool, postgres::PgPoolOptions};
 
 pub use doubt::{doubt, moves};
 pub use failure::{doubt_if_lost, failure};

@@ -69,7 +69,8 @@ async fn trial(login: &Login) -> Result<Option<String>, sqlx::Error> {
     .await?;
     close(one).await;
     let unset = [("statement_timeout", "30s", timeouts.0), ("idle_in_transaction_session_timeout", "60s", timeouts.1)];
-    let missing: Vec<_> = unset.iter().filter(|(_, _, is)| is == "0").map(|(name, to, _)| format!("{name} = '{to}'")).collect();
+    let missing: Vec<_> =
+        unset.iter().filter(|(_, _, is)| is == "0").map(|(name, to, _)| format!("{name} = '{to}'")).collect();
     Ok(if missing.is_empty() { None } else { Some(missing.join(", ")) })
 }
 

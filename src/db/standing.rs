@@ -71,7 +71,8 @@ pub(super) fn none(urls: &[Url], mut standings: Vec<Standing>) -> sqlx::Error {
         Standing::Away(error) => error.as_database_error().and_then(|e| e.code().map(std::borrow::Cow::into_owned)),
         _ => None,
     };
-    let alike = code(&standings[0]).is_some_and(|first| standings.iter().all(|other| code(other) == Some(first.clone())));
+    let alike =
+        code(&standings[0]).is_some_and(|first| standings.iter().all(|other| code(other) == Some(first.clone())));
     if (alike || standings.len() == 1) && matches!(standings[0], Standing::Away(_)) {
         if let Standing::Away(error) = standings.swap_remove(0) {
             return error;

@@ -68,9 +68,8 @@ impl Target {
             pool.set_connect_options(self.login.options());
         }
         if self.login.has_several_hosts() && tokio::runtime::Handle::try_current().is_ok() {
-            following.get_or_init(|| {
-                AbortOnDropHandle::new(tokio::spawn(follow(self.login.clone(), vec![pool.clone()])))
-            });
+            following
+                .get_or_init(|| AbortOnDropHandle::new(tokio::spawn(follow(self.login.clone(), vec![pool.clone()]))));
         }
         pool
     }

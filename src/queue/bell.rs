@@ -77,11 +77,7 @@ impl Bells {
     }
 
     /// Rings by `send`, now or with the next ring.
-    async fn ring<F: Future<Output = ()> + Send + 'static>(
-        &self,
-        name: String,
-        send: impl Fn() -> F + Send + 'static,
-    ) {
+    async fn ring<F: Future<Output = ()> + Send + 'static>(&self, name: String, send: impl Fn() -> F + Send + 'static) {
         if let Some(again) = self.lock().get_mut(&name) {
             *again = true;
             return;

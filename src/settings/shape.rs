@@ -58,10 +58,8 @@ fn named<T>(
 
 fn database(reader: &mut Reader<'_>, root: &mut Table) -> Database {
     let mut table = reader.table(root, "database");
-    let (url, password) = (
-        reader.needed_kept(&mut table, "url", "url_file"),
-        reader.kept(&mut table, "password", "password_file"),
-    );
+    let (url, password) =
+        (reader.needed_kept(&mut table, "url", "url_file"), reader.kept(&mut table, "password", "password_file"));
     let direct_url = reader.kept(&mut table, "direct_url", "direct_url_file");
     // Most poolers are entered with the server's own passwords.
     let direct_password = reader.kept(&mut table, "direct_password", "direct_password_file");

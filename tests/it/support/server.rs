@@ -60,7 +60,8 @@ impl Server {
         let folder = open_folder("sexton-server-");
         let spawner = Spawner::start().expect("a spawner");
         let found = embedded::find(Path::new("/nonexistent"), &spawner).await.expect("PostgreSQL's programs");
-        let has_all = |dir: &PathBuf| ["initdb", "postgres", "pg_basebackup"].iter().all(|name| dir.join(name).exists());
+        let has_all =
+            |dir: &PathBuf| ["initdb", "postgres", "pg_basebackup"].iter().all(|name| dir.join(name).exists());
         let bin = found.into_iter().map(|one| one.dir).find(has_all).expect("a PostgreSQL with pg_basebackup");
         let data = folder.path().join("data");
         fs::create_dir(&data).expect("a folder");
@@ -78,7 +79,8 @@ impl Server {
         let mut command = self.program("postgres");
         command.arg("-D").arg(self.data()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(log));
         let port = format!("port={}", self.port);
-        let usual = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "shared_buffers=16MB", &port];
+        let usual =
+            ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "shared_buffers=16MB", &port];
         for setting in usual.into_iter().chain(self.settings.iter().map(String::as_str)) {
             command.args(["-c", setting]);
         }
@@ -108,7 +110,10 @@ impl Server {
     pub async fn sql(&self, database: &str, sql: &str) {
         let mut connection = self.connect(database).await.expect("a connection");
         for one in sql.split("; ") {
-            sqlx::raw_sql(sqlx::AssertSqlSafe(one)).execute(&mut connection).await.unwrap_or_else(|e| panic!("{one}: {e}"));
+            sqlx::raw_sql(sqlx::AssertSqlSafe(one))
+                .execute(&mut connection)
+                .await
+                .unwrap_or_else(|e| panic!("{one}: {e}"));
         }
         connection.close().await.expect("closed");
     }

@@ -3,7 +3,11 @@
 //! Any `pgbouncer` that is installed, and the newer one that `.ci/run` builds, are tried: those from 1.21 on serve,
 //! older ones are refused at start. A machine without one skips this, and says so.
 
-use std::{io::Write, path::{Path, PathBuf}, process::Stdio};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use sexton::child::{Child, Parting, Spawner};
 use tokio::process::Command;
@@ -11,7 +15,10 @@ use tokio::process::Command;
 use super::site;
 use crate::{
     daemon::{http::Api, pool, run_when},
-    support::{eventually, open_folder, server::{Server, as_server, give}},
+    support::{
+        eventually, open_folder,
+        server::{Server, as_server, give},
+    },
 };
 
 /// Every PgBouncer of this machine with its version, as major and minor.
@@ -93,7 +100,7 @@ async fn a_pooler_in_transaction_mode_serves_with_a_direct_url_beside_it() {
     let server = server().await;
     let bouncer = bouncer(&program, &server, "max_prepared_statements = 200").await;
     let site = site(&settings(&server, &bouncer));
-    site.schedule("ticks", "[[at]]\nname = \"ticks\"\njob = \"nap\"\ncron = \"* * * * * *\"\ntimezone = \"UTC\"\n");
+    site.schedule("ticks", "[[at]]\nname = \"ticks\"\njob = \"nap\"\ncron = \"* * * * * *\"\n");
     let daemon = site.daemon(&["run"]).await;
     daemon.wait_for_line("is at work").await;
     // What holds for a session cannot be set through it: the daemon says what to set instead.

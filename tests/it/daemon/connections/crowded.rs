@@ -48,7 +48,10 @@ async fn a_server_without_a_free_connection_is_waited_for_and_told_once() {
     daemon.wait_for_line("can be used again").await;
     assert!(site.sexton(&["trigger", "nap"]).await.status.success());
     eventually("the second is done", || async {
-        let done: i64 = sqlx::query_scalar("select count(*) from sexton.runs where state::text = 'done'").fetch_one(&queue).await.ok()?;
+        let done: i64 = sqlx::query_scalar("select count(*) from sexton.runs where state::text = 'done'")
+            .fetch_one(&queue)
+            .await
+            .ok()?;
         (done == 2).then_some(())
     })
     .await;
@@ -74,7 +77,8 @@ async fn two_connections_are_enough_for_fifty_runs_and_for_people() {
     })
     .await;
     assert_eq!(count(&daemon, "heartbeat did not reach"), 0, "{:?}", daemon.lines());
-    let attempts: i64 = sqlx::query_scalar("select max(jsonb_array_length(attempts))::bigint from sexton.runs").fetch_one(queue.pool()).await.unwrap();
+    let attempts: i64 =
+        sqlx::query_scalar("select max(spent)::bigint from sexton.runs").fetch_one(queue.pool()).await.unwrap();
     assert_eq!(attempts, 1);
     let open = "select count(*) from pg_stat_activity where datname = $1 and application_name = 'sexton' and pid <> pg_backend_pid()";
     let open: i64 = sqlx::query_scalar(open).bind(queue.name()).fetch_one(queue.pool()).await.unwrap();

@@ -26,10 +26,8 @@ async fn the_daemon_follows_the_primary_and_loses_and_doubles_nothing() {
     // The standby is named first, and must not be taken for the primary.
     let hosts = format!("127.0.0.1:{},127.0.0.1:{}", new.port, old.port);
     let url = format!("postgres://sexton:one@{hosts}/q?sslmode=disable");
-    let site = site(&format!(
-        "[database]\nurl = \"{url}\"\n[targets.same]\nurl = \"{url}\"\n"
-    ));
-    site.schedule("ticks", "[[at]]\nname = \"ticks\"\njob = \"nap\"\ncron = \"* * * * * *\"\ntimezone = \"UTC\"\n");
+    let site = site(&format!("[database]\nurl = \"{url}\"\n[targets.same]\nurl = \"{url}\"\n"));
+    site.schedule("ticks", "[[at]]\nname = \"ticks\"\njob = \"nap\"\ncron = \"* * * * * *\"\n");
     site.job("asks", "timeout = \"1m\"\n[sql]\ntarget = \"same\"\nsql = \"select count(*) as n from sexton.slot where not pg_is_in_recovery()\"\n");
     let daemon = site.daemon(&["run"]).await;
     daemon.wait_for_line("is at work").await;
@@ -65,12 +63,16 @@ async fn the_daemon_follows_the_primary_and_loses_and_doubles_nothing() {
     assert!(ended.status.success(), "{:?}", ended.lines);
     assert!(!ended.lines.iter().any(|line| line.contains("one@") || line.contains(":one")), "{:?}", ended.lines);
     assert!(every_second_is_decided_once(&after, "ticks").await >= 5);
-    let (runs, ends): (i64, i64) =
-        sqlx::query_as("select count(*), count(*) filter (where state::text = 'done') from sexton.runs where job = 'nap'")
-            .fetch_one(&after)
-            .await
-            .unwrap();
-    assert!(runs - ends <= 1, "{runs} runs, {ends} done: what was committed is done, but for one that may have just come");
+    let (runs, ends): (i64, i64) = sqlx::query_as(
+        "select count(*), count(*) filter (where state::text = 'done') from sexton.runs where job = 'nap'",
+    )
+    .fetch_one(&after)
+    .await
+    .unwrap();
+    assert!(
+        runs - ends <= 1,
+        "{runs} runs, {ends} done: what was committed is done, but for one that may have just come"
+    );
 }
 
 #[tokio::test]

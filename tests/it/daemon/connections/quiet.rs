@@ -5,10 +5,7 @@ use std::time::Duration;
 use sqlx::postgres::PgListener;
 
 use super::site;
-use crate::{
-    daemon::run_when,
-    support::Database,
-};
+use crate::{daemon::run_when, support::Database};
 
 #[tokio::test]
 async fn with_notify_off_nothing_is_sent_or_heard_and_everything_works() {

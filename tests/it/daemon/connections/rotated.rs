@@ -15,7 +15,8 @@ async fn a_rotated_password_is_taken_from_its_file_without_a_restart() {
     }
     server.sql("postgres", "create database q owner worker").await;
     server.sql("postgres", "create database t owner reader").await;
-    let at = |user: &str, database: &str| format!("postgres://{user}@127.0.0.1:{}/{database}?sslmode=disable", server.port);
+    let at =
+        |user: &str, database: &str| format!("postgres://{user}@127.0.0.1:{}/{database}?sslmode=disable", server.port);
     let mut site = site(&format!(
         "[database]\nurl = \"{}\"\n[targets.t]\nurl = \"{}\"\npassword_file = \"reader\"\n",
         at("worker", "q"),
@@ -45,7 +46,10 @@ async fn a_rotated_password_is_taken_from_its_file_without_a_restart() {
     let api = Api::of(&daemon).await;
     assert_eq!(api.get("/api/v1/runs").await.status(), StatusCode::OK);
     // The target's comes later still; the run waits for it.
-    run_when(&queue, "asks", "was refused once", |run| run.attempts.as_array().is_some_and(|all| !all.is_empty()) && run.state != "done").await;
+    run_when(&queue, "asks", "was refused once", |run| {
+        run.attempts.as_array().is_some_and(|all| !all.is_empty()) && run.state != "done"
+    })
+    .await;
     site.write("reader", "second-s3cret\n");
     run_when(&queue, "asks", "is done again", |run| run.state == "done").await;
     let ended = daemon.terminate().await;
