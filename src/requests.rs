@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     catalog::{Catalog, Files, ParamProblem, Schedule},
-    kinds, ledger,
+    fault, kinds, ledger,
     outbox::{self, Fact, What},
     queue::{self, Cancel, Pause},
     spec::Spec,
@@ -126,7 +126,9 @@ pub async fn trigger(
     let spec = resolve(&active(pool).await?, job, params)?;
     let mut tx = pool.begin().await?;
     let id = queue::enqueue(&mut tx, &queue::NewRun::now(spec, by)).await?;
+    fault::point("enqueue.made").await.map_err(sqlx::Error::from)?;
     tx.commit().await?;
+    fault::point("enqueue.committed").await.map_err(sqlx::Error::from)?;
     queue::nudge(pool).await;
     Ok(id)
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{Alerts, LOG, LOOK, Sent};
 use crate::{
-    metrics,
+    fault, metrics,
     outbox::{self, Delivery, Fact, OF_CHANNEL, What},
 };
 
@@ -90,12 +90,15 @@ async fn tick(alerts: &Alerts, channel: &str) -> Result<Ticked, sqlx::Error> {
     let Some(delivery) = outbox::claim_deliveries(&alerts.pool, channel, 1).await?.pop() else {
         return Ok(Ticked::Idle);
     };
+    fault::point("outbox.claimed").await?;
     let sent = alerts.channels.send(channel, &delivery.message).await;
+    fault::point("outbox.sent").await?;
     let ticked = match &sent {
         Sent::Later { after: Some(pause), .. } => Ticked::Wait(*pause),
         _ => Ticked::Tried,
     };
     let word = settle(alerts, &delivery, sent).await?;
+    fault::point("outbox.settled").await?;
     ::metrics::counter!(metrics::ALERTS, "channel" => channel.to_owned(), "outcome" => word).increment(1);
     Ok(ticked)
 }

@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{metrics, outbox};
+use crate::{fault, metrics, outbox};
 
 pub use channels::{Channel, Channels, Email, EmailError, LOG, Sent, Slack, Webhook};
 pub use decide::{Because, Verdict, decide};
@@ -187,7 +187,13 @@ impl Alerts {
             };
             outbox::decided(&mut tx, event.id, &verdict).await?;
         }
+        if count > 0 {
+            fault::point("outbox.decided").await?;
+        }
         tx.commit().await?;
+        if count > 0 {
+            fault::point("outbox.committed").await?;
+        }
         Ok(count)
     }
 

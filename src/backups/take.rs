@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     db::{Target, failure},
+    fault,
     outcome::Failure,
     vault::Vault,
 };
@@ -211,7 +212,9 @@ fn describe(wanted: &Wanted<'_>, facts: &Facts, now: DateTime<Utc>, stem: &Stem,
 
 /// Makes what is stored a backup.
 async fn declare(work: &Work<'_>, vault: &Vault, manifest: &Manifest, stem: &Stem) -> Result<(), Ended> {
+    let broken = |error: std::io::Error| Failure::later(error.to_string());
     work.go_on()?;
+    fault::point("backup.stored").await.map_err(broken)?;
     if !manifest.is_whole(vault).await? {
         let why = format!("vault `{}`: what was stored has not the size that was sent", vault.name());
         return Err(Failure::later(why).into());
@@ -225,6 +228,7 @@ async fn declare(work: &Work<'_>, vault: &Vault, manifest: &Manifest, stem: &Ste
         let why = format!("vault `{}`: the manifest was written, and is not there", vault.name());
         return Err(Failure::later(why).into());
     }
+    fault::point("backup.declared").await.map_err(broken)?;
     Ok(())
 }
 

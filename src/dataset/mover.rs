@@ -20,6 +20,7 @@ use super::{
     pace::{Pace, adapt, contention},
     session::{COUNT, LOCK, LOOK, begin},
 };
+use crate::fault;
 
 /// How often rows are looked at that somebody else held.
 const PASSES: u32 = 3;
@@ -215,7 +216,9 @@ impl Mover {
         let mut tx = begin(&self.pool, "read committed", LOCK, most).await?;
         match self.move_batch(&mut tx, fence, state, batch, patient).await {
             Ok(Some(next)) => {
+                fault::point("step.moved").await.map_err(sqlx::Error::from)?;
                 tx.commit().await?;
+                fault::point("step.committed").await.map_err(sqlx::Error::from)?;
                 Ok(Some(next))
             }
             other => {

@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use crate::{
     catalog::{Catalog, Files},
+    fault,
     ledger::{self, Decided, Glance, Look, Watermark},
     metrics::{NEXT_SLOT, SLOTS},
     outbox,
@@ -226,7 +227,9 @@ impl Planner {
                 return Ok((now, Vec::new(), Fired::default()));
             };
             outbox::record(&mut transaction, &fired.facts).await?;
+            fault::point("plan.decided").await.map_err(sqlx::Error::from)?;
             transaction.commit().await?;
+            fault::point("plan.committed").await.map_err(sqlx::Error::from)?;
             Ok((now, held, fired))
         };
         let patience = self.options.patience;

@@ -18,6 +18,7 @@ use super::{
     wire::{Wire, WireError, backoff},
 };
 use crate::{
+    fault,
     metrics::START_DELAY,
     queue::{Claimed, advance, claim, promote},
 };
@@ -127,7 +128,12 @@ async fn look(
             if promoted.is_some_and(|promoted| promoted.behind) {
                 advance(connection).await?;
             }
-            Ok((promoted, claim(&mut *connection, worker, slots).await?))
+            fault::point("claim.asked").await?;
+            let claimed = claim(&mut *connection, worker, slots).await?;
+            if !claimed.is_empty() {
+                fault::point("claim.committed").await?;
+            }
+            Ok((promoted, claimed))
         })
         .await?;
     if let Some(promoted) = promoted {

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     expect::{Breach, breaches},
+    fault,
     kinds::{Broken, Ctx, Entry, RunInfo},
     outcome::{Failure, Outcome, Report},
     queue::{self, Claimed, Ending},
@@ -136,7 +137,14 @@ async fn watched(
     };
     let table = spec.table.clone();
     let start = entry.start;
-    let mut work = Box::pin(AssertUnwindSafe(async move { start(table, ctx).await }).catch_unwind());
+    let work = async move {
+        let broken = |error: std::io::Error| Failure::later(error.to_string());
+        fault::point("attempt.begun").await.map_err(broken)?;
+        let ended = start(table, ctx).await;
+        fault::point("attempt.done").await.map_err(broken)?;
+        ended
+    };
+    let mut work = Box::pin(AssertUnwindSafe(work).catch_unwind());
     let overtime = async {
         match spec.timeout {
             Some(limit) => {

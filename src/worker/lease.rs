@@ -18,6 +18,7 @@ use super::{
     wire::{Wire, WireError},
 };
 use crate::{
+    fault,
     metrics::BEATS_MISSED,
     queue::{self, Claimed, Ending, Held},
 };
@@ -105,13 +106,16 @@ pub(super) async fn keep(
 async fn beat(shared: &Shared, wire: &mut Wire, known: bool) -> Result<(bool, Vec<Held>), WireError> {
     let me = &shared.me;
     wire.with(async |connection| {
+        fault::point("beat.asked").await?;
         let alive = if known {
             queue::beat(&mut *connection, me.id).await?
         } else {
             queue::register(&mut *connection, me).await?;
             true
         };
-        Ok((alive, queue::held(&mut *connection, me.id).await?))
+        let held = queue::held(&mut *connection, me.id).await?;
+        fault::point("beat.heard").await?;
+        Ok((alive, held))
     })
     .await
 }

@@ -11,6 +11,7 @@ use super::{
     wire::{Wire, WireError},
 };
 use crate::{
+    fault,
     metrics::RESCUED,
     outbox,
     queue::{self, Fate, Rescued},
@@ -59,7 +60,13 @@ async fn look(shared: &Shared, wire: &mut Wire) -> Result<Vec<Rescued>, WireErro
         if !news.is_empty() {
             outbox::record(&mut transaction, &news).await?;
         }
+        if !rescued.is_empty() {
+            fault::point("rescue.written").await?;
+        }
         transaction.commit().await?;
+        if !rescued.is_empty() {
+            fault::point("rescue.committed").await?;
+        }
         Ok(rescued)
     })
     .await

@@ -15,6 +15,7 @@ use super::{
     wire::{Wire, WireError, backoff},
 };
 use crate::{
+    fault,
     metrics::{RUN_SECONDS, RUNS, STALE},
     outbox, queue,
     queue::{Ending, Goes, Settled, SettledRow, Verdict},
@@ -95,7 +96,9 @@ async fn transaction(wire: &mut Wire, batch: &[Ack]) -> Result<Vec<SettledRow>, 
         if !news.is_empty() {
             outbox::record(&mut transaction, &news).await?;
         }
+        fault::point("settle.written").await?;
         transaction.commit().await?;
+        fault::point("settle.committed").await?;
         Ok(rows)
     })
     .await

@@ -11,7 +11,10 @@ use crate::support;
 
 /// The floors, lowest first. A module may use the floors under its own.
 const FLOORS: [&[&str]; 6] = [
-    &["expect", "outcome", "pulse", "retry", "secret", "skew", "slots", "span", "spec", "speed", "state", "windows"],
+    &[
+        "expect", "fault", "outcome", "pulse", "retry", "secret", "skew", "slots", "span", "spec", "speed", "state",
+        "windows",
+    ],
     &["backups", "child", "dataset", "db", "embedded", "kinds", "metrics", "settings", "vault"],
     &["catalog", "ledger", "outbox", "queue"],
     &["alerts", "planner", "requests", "worker"],
