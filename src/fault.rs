@@ -2,7 +2,8 @@
 //!
 //! `SEXTON_FAULT=claim.committed:2:kill` strikes the second time that this process comes by; several are separated by
 //! commas. `kill` is kill -9 of the process, `err` a broken connection, `delay` two seconds, `panic` a bug.
-//! `SEXTON_FAULT_SEEN` names a file that gets a line for each point that this process reaches the first time.
+//! `SEXTON_FAULT_SEEN` names a file that gets a line for each point that this process reaches the first time, and for
+//! each blow.
 
 use std::io;
 
@@ -124,12 +125,14 @@ mod armed {
             *hits += 1;
             *hits
         };
-        let file = armed.seen.as_ref().filter(|_| nth == 1);
+        let struck = armed.blows.iter().find(|blow| blow.0 == name && blow.1 == nth);
+        let word = struck.map_or(name.to_owned(), |(name, nth, blow)| format!("{name}:{nth}:{blow:?}").to_lowercase());
+        let file = armed.seen.as_ref().filter(|_| nth == 1 || struck.is_some());
         if let Some(mut file) = file.and_then(|path| OpenOptions::new().append(true).create(true).open(path).ok()) {
             // One write: the lines of several processes do not mix.
-            let _ = file.write_all(format!("{name}\n").as_bytes());
+            let _ = file.write_all(format!("{word}\n").as_bytes());
         }
-        armed.blows.iter().find(|blow| blow.0 == name && blow.1 == nth).map(|blow| blow.2)
+        struck.map(|blow| blow.2)
     }
 }
 

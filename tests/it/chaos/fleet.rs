@@ -14,12 +14,10 @@ use super::{
     plan::{Fault, Plan},
     schedules::{self, Planned},
 };
-use crate::support::{self, Daemon, OwnCluster, Proxy, Site, Wire, clock, eventually, own_cluster_with};
+use crate::support::{self, Daemon, Member, OwnCluster, Proxy, RESTART, Site, Wire, clock, eventually, own_cluster_with};
 
 /// What a planner says to the server, and nobody else.
 const PLANNERS_SAY: &str = "sexton.slot";
-/// How long a daemon that ended by itself stays away, as under systemd.
-const RESTART: Duration = Duration::from_millis(300);
 
 /// Everything that takes part.
 pub(super) struct Fleet {
@@ -37,16 +35,6 @@ pub(super) struct Fleet {
     resume: Option<Instant>,
     tally: BTreeMap<&'static str, usize>,
     _clock_folder: tempfile::TempDir,
-}
-
-/// A place where one daemon after another runs.
-struct Member {
-    site: Site,
-    proxy: Proxy,
-    daemon: Option<Daemon>,
-    back: Instant,
-    thaw: Option<Instant>,
-    mend: Option<Instant>,
 }
 
 impl Fleet {
@@ -69,8 +57,7 @@ impl Fleet {
             let mut site = Site::new(&settings(&proxy.url("queue"), &cluster.cluster().url("work"), &files));
             let shifted = clock.as_ref().and_then(|_| clock::shifted(first + skew));
             shifted.iter().flatten().for_each(|(key, value)| site.env(key, value));
-            let now = Instant::now();
-            members.push(Member { site, proxy, daemon: None, back: now, thaw: None, mend: None });
+            members.push(Member::new(site, proxy));
         }
         let mut fleet = Self {
             pool,
@@ -281,43 +268,6 @@ impl Fleet {
         self.pool.close().await;
         self.cluster.stop().await;
         (self.tally, panics)
-    }
-}
-
-impl Member {
-    /// Its daemon, if it has one that runs; the next one comes at `back`.
-    fn leave(&mut self, back: Instant) -> Option<Daemon> {
-        let daemon = self.daemon.take_if(|daemon| !daemon.has_ended())?;
-        self.back = back;
-        self.thaw = None;
-        Some(daemon)
-    }
-
-    fn wire(&mut self, wire: Wire, mend: Option<Instant>) -> bool {
-        self.proxy.set(wire);
-        self.mend = mend;
-        true
-    }
-
-    async fn tend(&mut self, now: Instant) {
-        if self.mend.take_if(|at| *at <= now).is_some() {
-            // What was silent for so long is dead.
-            let silent = self.proxy.wire() == Wire::Blackhole;
-            self.proxy.set(if silent { Wire::Cut } else { Wire::Pass });
-            self.mend = silent.then_some(now + RESTART);
-        }
-        if let Some(daemon) = &mut self.daemon {
-            if daemon.has_ended() {
-                self.daemon = None;
-                self.thaw = None;
-                self.back = now + RESTART;
-            } else if self.thaw.take_if(|at| *at <= now).is_some() {
-                daemon.signal(Signal::CONT);
-            }
-        }
-        if self.daemon.is_none() && self.back <= now {
-            self.daemon = Some(self.site.daemon(&["run"]).await);
-        }
     }
 }
 

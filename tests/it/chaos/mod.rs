@@ -12,7 +12,6 @@
 
 mod fleet;
 mod plan;
-mod random;
 mod schedules;
 mod verdict;
 mod walk;

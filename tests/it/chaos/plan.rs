@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::random::Random;
+use crate::support::random::Random;
 
 /// How large a campaign is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

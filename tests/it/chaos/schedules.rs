@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use chrono::{NaiveTime, Timelike};
 use chrono_tz::Tz;
 
-use super::{plan::Plan, random::Random};
+use super::plan::Plan;
+use crate::support::random::Random;
 
 /// A schedule, in a form that the campaign itself understands.
 #[derive(Debug, Clone)]

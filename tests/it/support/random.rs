@@ -1,10 +1,10 @@
 //! Numbers that follow from a seed, and from nothing else (splitmix64).
 
 /// Where the numbers come from.
-pub(super) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -16,27 +16,27 @@ impl Random {
     }
 
     /// A number from `0` to `most - 1`.
-    pub(super) fn below(&mut self, most: usize) -> usize {
+    pub fn below(&mut self, most: usize) -> usize {
         (self.next() % most as u64) as usize
     }
 
     /// A number in `from..=to`.
-    pub(super) fn between(&mut self, from: i64, to: i64) -> i64 {
+    pub fn between(&mut self, from: i64, to: i64) -> i64 {
         from + (self.next() % (to - from + 1).unsigned_abs()).cast_signed()
     }
 
     /// One of these.
-    pub(super) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())]
     }
 
     /// True that often in a hundred.
-    pub(super) fn chance(&mut self, in_a_hundred: usize) -> bool {
+    pub fn chance(&mut self, in_a_hundred: usize) -> bool {
         self.below(100) < in_a_hundred
     }
 
     /// Puts these into another order.
-    pub(super) fn shuffle<T>(&mut self, cards: &mut [T]) {
+    pub fn shuffle<T>(&mut self, cards: &mut [T]) {
         for at in (1..cards.len()).rev() {
             cards.swap(at, self.below(at + 1));
         }
