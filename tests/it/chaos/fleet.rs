@@ -14,7 +14,9 @@ use super::{
     plan::{Fault, Plan},
     schedules::{self, Planned},
 };
-use crate::support::{self, Daemon, Member, OwnCluster, Proxy, RESTART, Site, Wire, clock, eventually, own_cluster_with};
+use crate::support::{
+    self, Daemon, Member, OwnCluster, Proxy, RESTART, Site, Wire, clock, eventually, own_cluster_with,
+};
 
 /// What a planner says to the server, and nobody else.
 const PLANNERS_SAY: &str = "sexton.slot";
