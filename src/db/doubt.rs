@@ -7,7 +7,7 @@ use tokio::sync::watch;
 static DOUBTS: LazyLock<watch::Sender<u64>> = LazyLock::new(watch::Sender::default);
 static MOVES: LazyLock<watch::Sender<u64>> = LazyLock::new(watch::Sender::default);
 
-/// Says that an exchange with a database failed, so that whoever [follows](super::follow) one looks whether it is
+/// Says that an exchange with a database failed, so that whoever [follows](super::follow()) one looks whether it is
 /// still where it was and lets us in. Costs nothing; a doubt too many is one look.
 pub fn doubt() {
     DOUBTS.send_modify(|count| *count = count.wrapping_add(1));

@@ -73,7 +73,8 @@ pub(super) fn none(urls: &[Url], mut standings: Vec<Standing>) -> sqlx::Error {
     };
     let alike =
         code(&standings[0]).is_some_and(|first| standings.iter().all(|other| code(other) == Some(first.clone())));
-    if (alike || standings.len() == 1) && matches!(standings[0], Standing::Away(_)) {
+    if alike || (standings.len() == 1 && matches!(standings[0], Standing::Away(_))) {
+        // Alike are only those that could not be asked.
         if let Standing::Away(error) = standings.swap_remove(0) {
             return error;
         }

@@ -120,8 +120,6 @@ async fn a_pooler_in_transaction_mode_serves_with_a_direct_url_beside_it() {
     let listening: i64 = sqlx::query_scalar(listening).fetch_one(&queue).await.unwrap();
     assert_eq!(listening, 2, "workers and alerts hear past the pooler");
     // Nothing was set on the sessions that others get, too.
-    let shared = pool(&format!("postgres://worker@127.0.0.1:{}/q?sslmode=disable", bouncer.port));
-    drop(shared);
     let set: Vec<String> = server_timeouts(bouncer.port).await;
     assert!(set.iter().all(|timeout| timeout == "0"), "{set:?}");
     let ended = daemon.terminate().await;

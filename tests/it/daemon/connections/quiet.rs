@@ -34,3 +34,18 @@ async fn with_notify_off_nothing_is_sent_or_heard_and_everything_works() {
     let heard = tokio::time::timeout(Duration::from_millis(200), ears.recv()).await;
     assert!(heard.is_err(), "it told {heard:?}");
 }
+
+#[tokio::test]
+async fn a_daemon_that_does_nothing_holds_few_connections() {
+    let queue = Database::new().await;
+    let site = site(&format!("[database]\nurl = \"{}\"\n", queue.url()));
+    let daemon = site.daemon(&["run"]).await;
+    daemon.wait_for_line("is at work").await;
+    assert!(site.sexton(&["trigger", "nap"]).await.status.success());
+    run_when(queue.pool(), "nap", "is done", |run| run.state == "done").await;
+    let open = "select count(*) from pg_stat_activity where datname = $1 and application_name = 'sexton' and pid <> pg_backend_pid()";
+    let open: i64 = sqlx::query_scalar(open).bind(queue.name()).fetch_one(queue.pool()).await.unwrap();
+    // Those of this test's own pool count, too.
+    assert!(open <= 15, "{open} connections");
+    assert!(daemon.terminate().await.status.success());
+}
