@@ -86,7 +86,7 @@ fn entry(event: &Event<'_>) -> Entry {
     let target = target.strip_prefix("sexton::").unwrap_or(target);
     let message = cut(seen.message, MESSAGE);
     let size = message.len() + seen.size;
-    let fields = (!seen.fields.is_empty()).then(|| Value::Object(seen.fields));
+    let fields = (!seen.fields.is_empty()).then_some(Value::Object(seen.fields));
     Entry { at: Utc::now(), level, target, message, fields, size }
 }
 

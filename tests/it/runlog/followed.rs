@@ -83,7 +83,7 @@ async fn events_come_as_they_happen_and_a_client_that_comes_back_misses_nothing(
     );
     let mut text = String::new();
     while !text.contains("begun") {
-        text += &String::from_utf8(response.chunk().await.unwrap().expect("more").to_vec()).unwrap();
+        text += std::str::from_utf8(&response.chunk().await.unwrap().expect("more")).unwrap();
     }
     drop(response);
     let seen = events(&text);
