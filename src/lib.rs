@@ -7,6 +7,7 @@
 // Floor 0: words, no I/O.
 pub mod expect;
 pub mod fault;
+pub mod lanes;
 pub mod outcome;
 pub mod pulse;
 pub mod retry;

@@ -1,0 +1,111 @@
+//! What runs need of the daemon that takes them, and what they are limited by.
+//!
+//! All runs that need the same and are limited by the same are one *lane*. A need is a word that the daemon must have:
+//! `target:collector`, `vault:main`, or a label such as `region=eu`. A *gate* is a limit by name; while a run's attempt
+//! is running it holds each of its gates. [`plan`](plan()) decides which of the waiting runs may go through theirs.
+
+mod plan;
+#[cfg(test)]
+mod tests;
+mod wait;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::span::Span;
+
+pub use plan::{Facts, Holder, Plan, Waiting, plan};
+pub use wait::Wait;
+
+/// The lane of runs that need nothing and that nothing limits.
+pub const OPEN: i32 = 0;
+
+/// A limit by name, as a run carries it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gate {
+    /// What is limited: `job:NAME`, `kind:NAME`, `target:NAME`, `key:JOB:VALUE`, `exclusive:NAME`, `data:TARGET`.
+    pub name: String,
+    /// How many runs may hold it at the same time; any number without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most: Option<u32>,
+    /// Which of the gate's sides the run is on: runs of different sides never hold it at the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side: Option<String>,
+    /// How many runs may start in a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
+}
+
+/// So many starts in so long: as many at once after a rest, and one more each `per / most`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// How many.
+    pub most: u32,
+    /// In how long.
+    pub per: Span,
+}
+
+/// What a lane is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lane {
+    /// What a daemon must have.
+    pub needs: Vec<String>,
+    /// What its runs are limited by.
+    pub gates: Vec<Gate>,
+}
+
+impl Gate {
+    /// A gate that limits nothing yet.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), most: None, side: None, rate: None }
+    }
+}
+
+impl Lane {
+    /// Needs and gates in one order, each once, so that the same set has the same [`digest`](Self::digest).
+    pub fn new(needs: &[String], gates: &[Gate]) -> Self {
+        let (mut needs, mut gates) = (needs.to_vec(), gates.to_vec());
+        needs.sort();
+        needs.dedup();
+        gates.sort_by(|a, b| a.name.cmp(&b.name));
+        gates.dedup_by(|a, b| a.name == b.name);
+        Self { needs, gates }
+    }
+
+    /// Whether it is [`OPEN`].
+    pub fn is_open(&self) -> bool {
+        self.needs.is_empty() && self.gates.is_empty()
+    }
+
+    /// What tells it from every other lane: SHA-256 in hex.
+    pub fn digest(&self) -> String {
+        let text = serde_json::json!([self.needs, self.gates]).to_string();
+        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What of its needs `has` does not have.
+    pub fn lacks<'a>(&'a self, has: &'a [String]) -> impl Iterator<Item = &'a str> {
+        self.needs.iter().filter(|need| !has.contains(need)).map(String::as_str)
+    }
+
+    /// Whether who has `has` may take its runs.
+    pub fn fits(&self, has: &[String]) -> bool {
+        self.lacks(has).next().is_none()
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.per.0.as_secs() {
+            1 => "a second".to_owned(),
+            60 => "a minute".to_owned(),
+            3600 => "an hour".to_owned(),
+            86_400 => "a day".to_owned(),
+            _ => format!("in {}", self.per),
+        };
+        let runs = if self.most == 1 { "run" } else { "runs" };
+        write!(f, "{} {runs} {unit}", self.most)
+    }
+}
