@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{retry::Retry, span::Span, state::OnLost};
+use crate::{lanes::Gate, retry::Retry, span::Span, state::OnLost};
 
 /// The format of a run that nothing follows, or one job after the other, each once the one before is done.
 pub const FORMAT: u32 = 1;
@@ -62,6 +62,12 @@ pub struct Spec {
     /// of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub then: Vec<Spec>,
+    /// What the daemon that takes it must have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<String>,
+    /// What it is limited by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<Gate>,
     /// When its schedule is paused for failing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause_on_failure: Option<Fails>,

@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 use super::{
     Param,
     doc::{self, Doc, Key, Node},
+    limits::{self, Limits},
     mention::{Mention, What},
     params::{self, Declared},
     then::{self, Next},
@@ -56,6 +57,10 @@ pub struct Job {
     pub dataset: Option<String>,
     /// What comes after it, where a schedule names nothing else.
     pub then: Vec<Next>,
+    /// What limits it, and what it needs of a daemon.
+    pub limits: Limits,
+    /// What its table refers to, as far as parameters do not change it.
+    pub uses: kinds::Uses,
 }
 
 #[derive(Deserialize, JsonSchema, Clone, Copy, PartialEq)]
@@ -67,8 +72,22 @@ pub(super) enum OnBreach {
     Fail,
 }
 
-pub(super) const COMMON: [&str; 10] =
-    ["about", "alert", "expect", "on_breach", "on_lost", "params", "priority", "retry", "then", "timeout"];
+pub(super) const COMMON: [&str; 14] = [
+    "about",
+    "alert",
+    "concurrency",
+    "exclusive",
+    "expect",
+    "needs",
+    "on_breach",
+    "on_lost",
+    "params",
+    "priority",
+    "rate",
+    "retry",
+    "then",
+    "timeout",
+];
 
 /// Reads a job's file.
 pub(super) fn read(
@@ -112,6 +131,7 @@ pub(super) fn read(
         return None;
     };
     let declared = table.get("params").map(|node| params::read(doc, node)).unwrap_or_default();
+    let limits = limits::read(doc, &table, &declared.keys().cloned().collect());
     if kind.params == ParamsAre::Values {
         reserved(doc, &declared);
     }
@@ -149,8 +169,10 @@ pub(super) fn read(
         expect: job.expect,
         fail_on_breach: job.fail_on_breach,
         on_lost: job.on_lost.unwrap_or(kind.on_lost),
-        dataset: inspection.uses.dataset,
+        dataset: inspection.uses.dataset.clone(),
         then,
+        limits,
+        uses: inspection.uses,
     })
 }
 

@@ -13,6 +13,7 @@ mod doubts;
 mod files;
 mod fingerprint;
 mod job;
+mod limits;
 mod mention;
 mod params;
 mod policy;
@@ -42,6 +43,7 @@ pub use diff::{Change, Diff, Effect, How, Key, Noun, effects, too_many_removed};
 pub use files::Files;
 pub use fingerprint::Fingerprint;
 pub use job::Job;
+pub use limits::{Concurrency, Limits, Pace};
 pub use mention::Names;
 pub use params::{Param, Role, Sort};
 pub use policy::{BUFFER_MOST, CatchUp, Overlap, Policy};
@@ -69,6 +71,7 @@ pub struct Catalog {
     window_places: BTreeMap<String, Problem>,
     mentions: Vec<Mention>,
     default_alert: Vec<String>,
+    limits: limits::Shared,
 }
 
 /// What parsing told.
@@ -111,8 +114,7 @@ impl Catalog {
     pub fn parse(files: &Files) -> Parsed {
         let mut catalog = Self::default();
         let mut problems = Vec::new();
-        let named: BTreeSet<String> =
-            files.0.keys().filter_map(|path| stem(path, "jobs/")).map(str::to_owned).collect();
+        let named: BTreeSet<String> = files.0.keys().filter_map(|path| job_of(path)).map(str::to_owned).collect();
         let mut datasets = BTreeSet::new();
         for (path, text) in &files.0 {
             let mut doc = Doc::new(path, text);
@@ -122,7 +124,9 @@ impl Catalog {
                 if let Some(definition) = dataset(&mut doc) {
                     catalog.datasets.insert(name.to_owned(), definition);
                 }
-            } else if let Some(name) = stem(path, "jobs/")
+            } else if path == limits::FILE {
+                catalog.limits = limits::shared(&mut doc, &mut catalog.mentions);
+            } else if let Some(name) = job_of(path)
                 && let Some(job) = job::read(&mut doc, name, &named, &mut catalog.mentions)
             {
                 catalog.jobs.insert(name.to_owned(), job);
@@ -130,7 +134,7 @@ impl Catalog {
             problems.extend(doc.problems());
         }
         for (path, text) in &files.0 {
-            let job = stem(path, "jobs/").and_then(|name| catalog.jobs.get(name));
+            let job = job_of(path).and_then(|name| catalog.jobs.get(name));
             if let Some(job) = job.filter(|job| !job.then.is_empty()) {
                 let mut doc = Doc::new(path, text);
                 then::given(&mut doc, job, &catalog.jobs);
@@ -193,6 +197,11 @@ fn sort(problems: &mut [Problem]) {
 /// The name that a path in a folder gives.
 fn stem<'p>(path: &'p str, folder: &str) -> Option<&'p str> {
     path.strip_prefix(folder)?.strip_suffix(".toml").filter(|stem| !stem.contains('/'))
+}
+
+/// The job that a file is.
+fn job_of(path: &str) -> Option<&str> {
+    stem(path, "jobs/").filter(|_| path != limits::FILE)
 }
 
 /// Says when a file's name is no good as the name of what it holds.

@@ -9,7 +9,7 @@ use toml::{
     de::{DeTable, DeValue, ValueDeserializer},
 };
 
-use super::{Catalog, Job, Next, Schedule, doc};
+use super::{Catalog, Job, Next, Schedule, doc, limits};
 use crate::{
     kinds::ParamsAre,
     spec::{FORMAT, Fails, Follows, Spec},
@@ -132,6 +132,9 @@ impl Catalog {
                 set(&mut table, name, value);
             }
         }
+        // A parameter may say which target it is.
+        let uses = (job.kind.uses)(table.clone()).unwrap_or_else(|_| job.uses.clone());
+        let (needs, limits) = limits::of_run(&job.name, job.kind, &job.limits, &self.limits, &uses, &params);
         Spec {
             format: FORMAT,
             job: job.name.clone(),
@@ -149,6 +152,8 @@ impl Catalog {
             fail_on_breach: job.fail_on_breach,
             follows: None,
             then: Vec::new(),
+            needs,
+            limits,
             pause_on_failure: None,
         }
     }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     job::OnBreach,
+    limits::{Concurrency, Pace},
     params::{Role, Sort},
     policy::{CATCH_UP_MOST, CatchUp, Overlap},
 };
@@ -48,10 +49,34 @@ struct Job {
     on_breach: Option<OnBreach>,
     /// What happens to a run whose worker was lost.
     on_lost: Option<OnLost>,
+    /// How many of its runs may be running at the same time.
+    concurrency: Option<Running>,
+    /// How many of its runs may start in a time.
+    rate: Option<Pace>,
+    /// A group whose jobs never overlap; `false` lets it overlap what dumps or moves the same data.
+    exclusive: Option<Exclusive>,
+    /// Labels that a daemon must have to run it.
+    needs: Option<Vec<String>>,
     /// What a trigger may set; nothing else can be.
     params: Option<BTreeMap<String, Param>>,
     /// What comes after it, where a schedule names nothing else.
     then: Option<Vec<Then>>,
+}
+
+/// How many at the same time: in all, or of those with the same value of a parameter.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Running {
+    All(#[schemars(range(min = 1))] u32),
+    ByKey(Concurrency),
+}
+
+/// The name of a group, or `false`.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Exclusive {
+    Group(String),
+    Not(bool),
 }
 
 /// What comes after: a job once the entry before is done, or a link that says more.

@@ -75,6 +75,7 @@ impl Kind for Archive {
     const NAME: &'static str = "archive";
     const ABOUT: &'static str = "Moves old rows of a data set to its archive";
     const ON_LOST: OnLost = OnLost::Retry;
+    const SIDE: Option<&'static str> = Some("move");
     const RESUMES: bool = true;
 
     fn uses(&self) -> Uses {

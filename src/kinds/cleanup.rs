@@ -92,6 +92,7 @@ impl Kind for Cleanup {
     const NAME: &'static str = "cleanup";
     const ABOUT: &'static str = "Takes rows past their retention out of a data set";
     const ON_LOST: OnLost = OnLost::Retry;
+    const SIDE: Option<&'static str> = Some("move");
     const RESUMES: bool = true;
 
     fn uses(&self) -> Uses {

@@ -51,6 +51,7 @@ impl Kind for Migrate {
     const NAME: &'static str = "migrate";
     const ABOUT: &'static str = "Brings the rows of a legacy table into a data set";
     const ON_LOST: OnLost = OnLost::Retry;
+    const SIDE: Option<&'static str> = Some("move");
     const RESUMES: bool = true;
 
     fn uses(&self) -> Uses {

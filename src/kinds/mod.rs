@@ -86,6 +86,8 @@ pub trait Kind: DeserializeOwned + JsonSchema + Send + Sized + 'static {
     const REMEMBERS: bool = false;
     /// What a job's `[params]` are to it.
     const PARAMS: ParamsAre = ParamsAre::Keys;
+    /// On which side of its target's data it is (`dump`, `move`): runs on different sides never overlap.
+    const SIDE: Option<&'static str> = None;
     /// How long its worker may be silent.
     const LEASE: Span = if Self::CHILDREN { Span::seconds(300) } else { Span::seconds(45) };
 

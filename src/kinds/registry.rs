@@ -30,12 +30,16 @@ pub struct Entry {
     pub remembers: bool,
     /// What a job's `[params]` are to it.
     pub params: ParamsAre,
+    /// On which side of its target's data it is: what dumps and what moves it never overlap.
+    pub side: Option<&'static str>,
     /// How long its worker may be silent.
     pub lease: Span,
     /// The shape of its table: what an editor knows of it.
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// Reads a table from a job file; the error keeps the place in the file.
     pub inspect: fn(toml::de::ValueDeserializer<'_>) -> Result<Inspection, toml::de::Error>,
+    /// What a table as a run carries it refers to.
+    pub uses: fn(Value) -> Result<Uses, serde_json::Error>,
     /// What the work on a table as a run carries it would move; none for kinds that move no rows by rules.
     pub plan: fn(Value) -> Result<Option<Planned>, serde_json::Error>,
     /// Whether the work on a table could be done now; looked at before its time comes.
@@ -111,12 +115,14 @@ pub const fn entry<K: Kind>() -> Entry {
         children: K::CHILDREN,
         remembers: K::REMEMBERS,
         params: K::PARAMS,
+        side: K::SIDE,
         lease: K::LEASE,
         schema: |generator| generator.subschema_for::<K>(),
         inspect: |table| {
             let kind = K::deserialize(table)?;
             Ok(Inspection { uses: kind.uses(), findings: kind.check(), binds: kind.binds(), sources: kind.sources() })
         },
+        uses: |table| Ok(serde_json::from_value::<K>(table)?.uses()),
         plan: |table| Ok(serde_json::from_value::<K>(table)?.plan()),
         ready: |table, env| {
             Box::pin(async move {

@@ -59,6 +59,7 @@ impl Kind for Restore {
     const NAME: &'static str = "restore";
     const ABOUT: &'static str = "Brings archived rows of a data set back";
     const ON_LOST: OnLost = OnLost::Retry;
+    const SIDE: Option<&'static str> = Some("move");
     const RESUMES: bool = true;
 
     fn uses(&self) -> Uses {

@@ -96,6 +96,21 @@ impl Lane {
     }
 }
 
+/// Whether a text can be a label of a daemon: `region=eu`, `gpu`. What a daemon has by its settings has a colon.
+pub fn is_label(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '=');
+    !text.is_empty() && text.len() <= 100 && text.chars().all(plain)
+}
+
+/// What a label looks like.
+pub const LABEL_HELP: &str = "write letters, digits, `-`, `_`, `.`, `/` and `=`, such as \"region=eu\"; targets and vaults are \
+                              needed by themselves";
+
+/// What tells a long text from others, short.
+pub fn short(text: &str) -> String {
+    Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = match self.per.0.as_secs() {

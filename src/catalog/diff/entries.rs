@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
 use super::{super::doc, Noun};
-use crate::catalog::{Files, stem};
+use crate::catalog::{Files, job_of, stem};
 
 /// Values by dotted key.
 pub(super) type Keys = BTreeMap<String, Value>;
@@ -24,7 +24,7 @@ pub(super) fn entries(files: &Files) -> BTreeMap<(Noun, String), Keys> {
         let mut table = doc::table_json(&table.into_inner());
         if let Some(name) = stem(path, "jobs/datasets/") {
             found.insert((Noun::Dataset, name.to_owned()), flat(table));
-        } else if let Some(name) = stem(path, "jobs/") {
+        } else if let Some(name) = job_of(path) {
             found.insert((Noun::Job, name.to_owned()), flat(table));
         } else {
             for (list, what) in [("at", Noun::Schedule), ("window", Noun::Window)] {

@@ -133,6 +133,7 @@ impl Kind for Backup {
     const NAME: &'static str = "backup";
     const ABOUT: &'static str = "dumps a database into a vault";
     const ON_LOST: OnLost = OnLost::Retry;
+    const SIDE: Option<&'static str> = Some("dump");
     const CHILDREN: bool = true;
 
     fn uses(&self) -> Uses {
