@@ -222,6 +222,8 @@ pub struct Worker {
     pub slots: usize,
     /// How long runs may go on after the daemon was told to stop.
     pub grace: Span,
+    /// What jobs may need of this daemon, beside its targets and vaults: `region=eu`.
+    pub labels: Vec<String>,
 }
 
 /// How the daemon logs.

@@ -12,7 +12,7 @@ use super::{
     read::{Reader, Table},
     vaults::vault,
 };
-use crate::span::Span;
+use crate::{lanes, span::Span};
 
 pub(super) fn settings(reader: &mut Reader<'_>, mut root: Table, path: Option<PathBuf>) -> Settings {
     let settings = Settings {
@@ -191,7 +191,11 @@ fn worker(reader: &mut Reader<'_>, root: &mut Table) -> Worker {
     let worker = Worker {
         slots: reader.number(&mut table, "slots", 1, 1000).map_or(8, |n| n as usize),
         grace: reader.parsed(&mut table, "grace").unwrap_or(Span::seconds(30)),
+        labels: reader.list(&mut table, "labels").unwrap_or_default(),
     };
+    for label in worker.labels.iter().filter(|label| !lanes::is_label(label)) {
+        reader.problem(&table, "labels", format!("`{label}` is no label"), lanes::LABEL_HELP);
+    }
     reader.end(table);
     worker
 }
