@@ -22,6 +22,8 @@ pub const BEATS_MISSED: &str = "sexton_heartbeats_missed_total";
 pub const QUEUE_DEPTH: &str = "sexton_queue_depth";
 /// Seconds that the oldest ready run has been due.
 pub const QUEUE_OLDEST: &str = "sexton_queue_oldest_seconds";
+/// Ready runs that no living daemon can take, since none has all that they need.
+pub const STRANDED: &str = "sexton_queue_stranded";
 /// Slots decided, by `decision`.
 pub const SLOTS: &str = "sexton_slots_total";
 /// When a schedule is due next, in seconds since 1970, by `schedule`.
@@ -100,6 +102,7 @@ fn describe() {
     describe_counter!(RESCUED, "Runs rescued from silent workers");
     describe_gauge!(QUEUE_DEPTH, "Live runs");
     describe_gauge!(QUEUE_OLDEST, "Seconds that the oldest ready run has been due");
+    describe_gauge!(STRANDED, "Ready runs that no living daemon can take");
     describe_counter!(SLOTS, "Slots decided");
     describe_gauge!(NEXT_SLOT, "When a schedule is due next, in seconds since 1970");
     describe_gauge!(PLANNED, "When every schedule was last looked at without an error, in seconds since 1970");

@@ -1,8 +1,9 @@
--- Claim up to $2 ready runs that are not paused for worker $1, lowest rank first.
+-- Claim up to $2 ready runs that need nothing, that nothing limits and that are not paused for worker $1, lowest rank first.
 with picked as materialized (
     select id
     from sexton.run
     where state = 'ready'
+      and lane = 0
       and pause_requested_at is null
     order by rank
     limit $2
@@ -17,10 +18,10 @@ with picked as materialized (
     -- An array, not a join: however many are ready, only these are looked up.
     where id = any (array(select id from picked))
     returning id, token, job, kind, spec, spent as attempt, most_attempts, lease,
-              schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, first_due_at, started_at, rank
+              schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, first_due_at, started_at, rank, lane
 )
 select claimed.id, token, claimed.job, kind, spec, attempt, most_attempts, extract(epoch from lease)::float8 as lease,
-       schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, first_due_at, started_at,
+       schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, first_due_at, started_at, lane,
        health.last_success_at as previous_success_at
 from claimed
 left join sexton.health on health.subject = claimed.job

@@ -100,6 +100,7 @@ pub(super) async fn run(cli: &Cli, command: &Command, out: &mut dyn Write) -> Re
         Command::Show { id } => {
             let mut run = queue::find(&pool, *id).await?.ok_or_else(|| unknown(*id))?;
             run.links = queue::linked(&pool, &run).await?;
+            run.waits = queue::why_waits(&pool, *id).await?.map(|wait| wait.to_string());
             if cli.json {
                 writeln!(out, "{}", serde_json::to_string_pretty(&run)?)?;
             } else {
@@ -245,6 +246,9 @@ fn show(run: &Run, out: &mut dyn Write) -> std::io::Result<()> {
     }
     if let Some(far) = far::far(run) {
         writeln!(out, "progress   {far}")?;
+    }
+    if let Some(waits) = &run.waits {
+        writeln!(out, "why        {waits}")?;
     }
     if let Some(why) = &run.why {
         writeln!(out, "why        {why}")?;

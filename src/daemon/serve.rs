@@ -3,7 +3,7 @@
 //! Starts the stages side by side, keeps the files, and at SIGTERM takes them down in an order in which
 //! nothing is lost: readiness first, then no new slots, then the runs, then what people must be told.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -170,6 +170,7 @@ fn worker_of(settings: &Settings, parts: &Parts) -> Worker {
     worker.options.slots = settings.worker.slots;
     worker.options.grace = settings.worker.grace.0;
     worker.options.listen = settings.database.notify;
+    worker.options.labels.clone_from(&settings.worker.labels);
     worker
 }
 
@@ -229,10 +230,30 @@ async fn wait_for_database(parts: &Parts) -> Result<(), AskError> {
     Ok(())
 }
 
+/// Says once of each need that no daemon has, as long as runs wait for it.
+fn tell_stranded(stranded: &[queue::Stranded], told: &mut BTreeSet<Vec<String>>) {
+    told.retain(|lacking| stranded.iter().any(|lane| lane.lacking == *lacking));
+    for lane in stranded {
+        if told.insert(lane.lacking.clone()) {
+            let needs = lane.lacking.join(" and ");
+            tracing::warn!(
+                needs,
+                runs = lane.runs,
+                "runs wait for {needs}, which no daemon that is running has: start one with it in its sexton.toml, or change the jobs"
+            );
+        }
+    }
+}
+
 /// Keeps the gauges of the queue current.
 async fn measure(pool: sqlx::PgPool, over: CancellationToken) {
     const STATES: [&str; 5] = ["waiting", "ready", "running", "retrying", "held"];
+    let mut told = BTreeSet::new();
     while !over.is_cancelled() {
+        if let Ok(stranded) = queue::stranded(&pool).await {
+            ::metrics::gauge!(metrics::STRANDED).set(stranded.iter().map(|lane| lane.runs as f64).sum::<f64>());
+            tell_stranded(&stranded, &mut told);
+        }
         if let Ok(depths) = queue::depth(&pool).await {
             for state in STATES {
                 let depth = depths.iter().find(|depth| depth.state == state);

@@ -93,6 +93,11 @@ impl Targets {
         Self(Arc::new(targets.into_iter().map(|target| (target.name.clone(), target)).collect()))
     }
 
+    /// All names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// One by name.
     pub fn get(&self, name: &str) -> Result<&Target, UnknownTarget> {
         self.0.get(name).ok_or_else(|| UnknownTarget {

@@ -177,6 +177,8 @@ pub(super) async fn load(surface: &Surface, id: Uuid) -> Result<Run, Problem> {
     let found = queue::find(&surface.pool, id).await.map_err(|error| Problem::database(&error))?;
     let mut run = found.ok_or_else(|| no_run(id))?;
     run.links = queue::linked(&surface.pool, &run).await.map_err(|error| Problem::database(&error))?;
+    let waits = queue::why_waits(&surface.pool, id).await.map_err(|error| Problem::database(&error))?;
+    run.waits = waits.map(|wait| wait.to_string());
     Ok(run)
 }
 

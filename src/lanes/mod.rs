@@ -90,6 +90,17 @@ impl Lane {
         self.needs.iter().filter(|need| !has.contains(need)).map(String::as_str)
     }
 
+    /// What stands in the way when none of the daemons may take its runs: all that none of them has, or all that it
+    /// needs when each is there but not on one daemon.
+    pub fn nobody(&self, daemons: &[Vec<String>]) -> Option<Vec<String>> {
+        if daemons.iter().any(|has| self.fits(has)) {
+            return None;
+        }
+        let lacking = self.needs.iter().filter(|need| !daemons.iter().any(|has| has.contains(need)));
+        let lacking: Vec<String> = lacking.cloned().collect();
+        Some(if lacking.is_empty() { self.needs.clone() } else { lacking })
+    }
+
     /// Whether who has `has` may take its runs.
     pub fn fits(&self, has: &[String]) -> bool {
         self.lacks(has).next().is_none()

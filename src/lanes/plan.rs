@@ -145,10 +145,8 @@ impl Taken {
 
 /// Says what no living daemon has.
 fn nobody(lane: &Lane, facts: &Facts) -> Wait {
-    let daemons = || std::iter::once(&facts.has).chain(&facts.others);
-    let lacking: Vec<String> =
-        lane.needs.iter().filter(|need| !daemons().any(|has| has.contains(need))).cloned().collect();
-    Wait::Nobody { needs: if lacking.is_empty() { lane.needs.clone() } else { lacking } }
+    let daemons: Vec<Vec<String>> = std::iter::once(&facts.has).chain(&facts.others).cloned().collect();
+    Wait::Nobody { needs: lane.nobody(&daemons).unwrap_or_default() }
 }
 
 /// How the gates stand.

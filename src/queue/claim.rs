@@ -44,6 +44,8 @@ pub struct Claimed {
     pub waited: Duration,
     /// How late it is: counted from when it, or its slot, was first due, whatever retries and catching up came after.
     pub late_by: Duration,
+    /// What it needs and is limited by; [`OPEN`](crate::lanes::OPEN) for nothing.
+    pub lane: i32,
     /// When this job last succeeded.
     pub previous_success_at: Option<DateTime<Utc>>,
 }
@@ -70,12 +72,14 @@ impl FromRow<'_, PgRow> for Claimed {
             started_at,
             waited: since(row.try_get("due_at")?),
             late_by: since(row.try_get("first_due_at")?),
+            lane: row.try_get("lane")?,
             previous_success_at: row.try_get("previous_success_at")?,
         })
     }
 }
 
-/// Claims up to `slots` ready runs for `worker`, in the order of their rank. Each is this worker's alone until it is
+/// Claims up to `slots` ready runs that need nothing and that nothing limits for `worker`, in the order of their rank;
+/// [`claim_lanes`](super::claim_lanes) takes the others. Each is this worker's alone until it is
 /// settled or its lease is over.
 pub async fn claim(database: impl PgExecutor<'_>, worker: Uuid, slots: usize) -> Result<Vec<Claimed>, sqlx::Error> {
     sqlx::query_as(include_str!("../../sql/queue/claim.sql"))

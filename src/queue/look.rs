@@ -93,6 +93,10 @@ pub struct Run {
     #[sqlx(skip)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tries: Vec<Try>,
+    /// What it waits for while it is ready, where one run was asked for; see [`why_waits`](super::why_waits()).
+    #[sqlx(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits: Option<String>,
     /// The chain that it belongs to, where one run was asked for; see [`linked`](super::linked()).
     #[sqlx(skip)]
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use futures::FutureExt;
+use sqlx::PgConnection;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     time::{Instant, sleep, sleep_until},
@@ -20,7 +22,7 @@ use super::{
 use crate::{
     fault,
     metrics::START_DELAY,
-    queue::{Claimed, advance, claim, promote},
+    queue::{Claimed, LaneLook, advance, claim, claim_lanes, lanes_ready, promote},
 };
 
 /// How many runs one claim takes at most.
@@ -38,6 +40,7 @@ pub(super) async fn keep(
 ) {
     let mut wire = Wire::new(shared.pool.clone()).beside(shared.contact.clone());
     let mut promote_at = Instant::now();
+    let mut lanes_at = Instant::now();
     let mut failures = 0;
     loop {
         let Some(mut permits) = slots(&free, &stop).await else { return };
@@ -54,7 +57,7 @@ pub(super) async fn keep(
         }
         // A claim that is on its way is never abandoned: its reply says what we hold.
         let claiming = shared.claiming.lock().await;
-        let claimed = match look(&shared, &mut wire, permits.len(), &mut promote_at).await {
+        let claimed = match look(&shared, &mut wire, permits.len(), &mut promote_at, &mut lanes_at).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 drop(claiming);
@@ -85,12 +88,16 @@ pub(super) async fn keep(
         }
         if drained {
             let poll = if listening.is_on() { shared.options.poll } else { shared.options.poll.min(POLL_UNHEARD) };
+            let next = promote_at.min(lanes_at).min(Instant::now() + poll);
             tokio::select! {
                 () = stop.cancelled() => return,
                 // A run that was enqueued or put back may be due before the next one that we knew of.
-                () = shared.wake.notified() => promote_at = Instant::now(),
-                () = sleep_until(promote_at.min(Instant::now() + poll)) => {}
+                () = shared.wake.notified() => (promote_at, lanes_at) = (Instant::now(), Instant::now()),
+                () = sleep_until(next) => {}
             }
+        } else if shared.wake.notified().now_or_never().is_some() {
+            // As long as there is more to claim we do not wait, but what waits at a gate is not forgotten.
+            lanes_at = Instant::now();
         }
     }
 }
@@ -112,30 +119,66 @@ async fn slots(free: &Arc<Semaphore>, stop: &CancellationToken) -> Option<Vec<Ow
     Some(permits)
 }
 
+/// What a look at the gates gave.
+struct Looked {
+    runs: usize,
+    again_in: Option<Duration>,
+}
+
+/// Claims behind gates, if it is time to look and anything is ready there.
+async fn claim_behind_gates(
+    shared: &Shared,
+    connection: &mut PgConnection,
+    slots: usize,
+) -> Result<LaneLook, sqlx::Error> {
+    if lanes_ready(&mut *connection).await? {
+        claim_lanes(connection, shared.me.id, &shared.has, slots).await
+    } else {
+        Ok(LaneLook::default())
+    }
+}
+
 /// Promotes what is due, if anything may be, and claims.
 async fn look(
     shared: &Shared,
     wire: &mut Wire,
     slots: usize,
     promote_at: &mut Instant,
+    lanes_at: &mut Instant,
 ) -> Result<Vec<Claimed>, WireError> {
     let now = Instant::now();
     let promoting = *promote_at <= now;
     let worker = shared.me.id;
-    let (promoted, claimed) = wire
+    let looking = *lanes_at <= now;
+    let (promoted, look, claimed) = wire
         .with(async |connection| {
             let promoted = if promoting { Some(promote(&mut *connection).await?) } else { None };
             if promoted.is_some_and(|promoted| promoted.behind) {
                 advance(connection).await?;
             }
             fault::point("claim.asked").await?;
-            let claimed = claim(&mut *connection, worker, slots).await?;
+            let mut look = None;
+            let mut claimed = Vec::new();
+            if looking {
+                let found = claim_behind_gates(shared, connection, slots).await?;
+                look = Some(Looked { runs: found.runs.len(), again_in: found.again_in });
+                claimed = found.runs;
+            }
+            if claimed.len() < slots {
+                claimed.extend(claim(&mut *connection, worker, slots - claimed.len()).await?);
+            }
             if !claimed.is_empty() {
                 fault::point("claim.committed").await?;
             }
-            Ok((promoted, claimed))
+            Ok((promoted, look, claimed))
         })
         .await?;
+    if let Some(look) = look {
+        // A full hand leaves others at the gates.
+        let full = look.runs > 0 && claimed.len() >= slots;
+        let pause = look.again_in.map_or(shared.options.poll, |pause| pause.min(shared.options.poll));
+        *lanes_at = if full { now } else { now + pause };
+    }
     if let Some(promoted) = promoted {
         shared.behind.store(promoted.behind, Ordering::Relaxed);
         *promote_at = now + promoted.next_in.map_or(shared.options.poll, |next| next.min(shared.options.poll));

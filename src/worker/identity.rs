@@ -11,7 +11,7 @@ use rustix::{
 };
 use uuid::Uuid;
 
-use crate::queue::WorkerInfo;
+use crate::{kinds::Env, queue::WorkerInfo};
 
 /// This process, under an id of its own for each call.
 pub(super) fn me() -> WorkerInfo {
@@ -24,6 +24,13 @@ pub(super) fn me() -> WorkerInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         process: process(pid),
     }
+}
+
+/// What runs may need of a worker: its targets and vaults, and its labels.
+pub(super) fn has(env: &Env, labels: &[String]) -> Vec<String> {
+    let targets = env.targets.names().map(|name| format!("target:{name}"));
+    let vaults = env.vaults.names().map(|name| format!("vault:{name}"));
+    targets.chain(vaults).chain(labels.iter().cloned()).collect()
 }
 
 /// `BOOT/NAMESPACE/PID/START`.

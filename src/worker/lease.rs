@@ -111,6 +111,7 @@ async fn beat(shared: &Shared, wire: &mut Wire, known: bool) -> Result<(bool, Ve
             queue::beat(&mut *connection, me.id).await?
         } else {
             queue::register(&mut *connection, me).await?;
+            queue::equip(&mut *connection, me.id, &shared.has).await?;
             true
         };
         let held = queue::held(&mut *connection, me.id).await?;
@@ -177,6 +178,7 @@ fn unseen(held: &Held) -> Claimed {
         started_at: now,
         waited: Duration::ZERO,
         late_by: Duration::ZERO,
+        lane: crate::lanes::OPEN,
         previous_success_at: None,
     }
 }

@@ -79,6 +79,8 @@ pub struct Options {
     pub beat: Duration,
     /// How often it looks for work without being woken; every second while notifications do not reach it.
     pub poll: Duration,
+    /// Labels that runs may need, beside the targets and vaults of its environment.
+    pub labels: Vec<String>,
     /// Whether to listen for notifications: they need a direct or session-pooled connection.
     pub listen: bool,
 }
@@ -91,6 +93,7 @@ impl Default for Options {
             stop_grace: Duration::from_secs(10),
             beat: Duration::from_secs(15),
             poll: Duration::from_secs(5),
+            labels: Vec::new(),
             listen: true,
         }
     }
@@ -128,6 +131,8 @@ struct Shared {
     env: Arc<Env>,
     kinds: fn(&str) -> Option<&'static Entry>,
     options: Options,
+    /// What runs may need of this worker.
+    has: Vec<String>,
     active: Active,
     /// Where what runs log waits to be written down.
     log: Arc<log::Desk>,
@@ -149,8 +154,9 @@ impl Shared {
             me: identity::me(),
             pool: worker.pool,
             beat_pool: worker.beat_pool,
-            env: worker.env,
             kinds: worker.kinds,
+            has: identity::has(&worker.env, &worker.options.labels),
+            env: worker.env,
             options: worker.options,
             active: Active::default(),
             log: Arc::default(),

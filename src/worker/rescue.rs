@@ -37,6 +37,9 @@ pub(super) async fn keep(shared: Arc<Shared>, over: CancellationToken) {
         }
         if sweep_at <= Instant::now() {
             sweep_at = Instant::now() + SWEEP;
+            if let Err(error) = queue::forget_lanes(&shared.pool).await {
+                tracing::debug!(%error, "cannot forget lanes that are gone");
+            }
             if let Err(error) = wire.with(async |connection| queue::sweep(connection).await).await {
                 tracing::debug!(%error, "cannot forget workers that are gone");
             }

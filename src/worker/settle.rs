@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     fault,
+    lanes::OPEN,
     metrics::{RUN_SECONDS, RUNS, STALE},
     outbox, queue,
     queue::{Ending, Goes, Settled, SettledRow, Verdict},
@@ -141,6 +142,8 @@ async fn after(shared: &Shared, batch: &[Ack], rows: &[SettledRow]) {
         }
         ready |= rows.get(&ack.attempt.key()).is_some_and(|row| row.goes == Goes::On(Live::Ready));
         ready |= rows.get(&ack.attempt.key()).is_some_and(|row| !row.followed.is_empty());
+        // Its gates are open for another.
+        ready |= run.lane != OPEN;
         if matches!(&ack.ended.ending, Ending::Retrying { .. } | Ending::Snoozed { .. }) {
             shared.wake.notify_one();
         }

@@ -1,0 +1,2 @@
+-- Lanes now: the time.
+select now()
