@@ -236,6 +236,8 @@ fn spec() -> Spec {
         fail_on_breach: false,
         follows: None,
         then: Vec::new(),
+        needs: Vec::new(),
+        limits: Vec::new(),
         pause_on_failure: None,
     }
 }

@@ -16,6 +16,7 @@ mod embedded;
 mod example_kind;
 mod files;
 mod kinds;
+mod limits;
 mod next;
 mod outbox;
 mod planner;

@@ -47,6 +47,8 @@ pub fn spec(job: &str, kind: &str, table: serde_json::Value) -> Spec {
         fail_on_breach: false,
         follows: None,
         then: Vec::new(),
+        needs: Vec::new(),
+        limits: Vec::new(),
         pause_on_failure: None,
     }
 }
@@ -93,6 +95,7 @@ pub fn quick() -> Options {
         stop_grace: Duration::from_millis(300),
         beat: Duration::from_millis(300),
         poll: Duration::from_millis(500),
+        labels: Vec::new(),
         listen: true,
     }
 }
