@@ -12,10 +12,12 @@ with due as materialized (
     update sexton.run
     set state = 'ready'
     where id = any (array(select id from due))
-    returning id
+    returning id, lane
 )
 select (select count(*) from promoted) as ready,
        exists (select from sexton.run where behind) as behind,
+       exists (select from promoted where lane > 0)
+       or exists (select from sexton.run where state = 'ready' and lane > 0 and pause_requested_at is null) as gated,
        (select extract(epoch from due_at - now())::float8
         from sexton.run
         where state in ('waiting', 'retrying')

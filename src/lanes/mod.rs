@@ -64,7 +64,7 @@ impl Gate {
 }
 
 impl Lane {
-    /// Needs and gates in one order, each once, so that the same set has the same [`digest`](Self::digest).
+    /// Needs and gates in one order, each once, so that the same set is the same lane.
     pub fn new(needs: &[String], gates: &[Gate]) -> Self {
         let (mut needs, mut gates) = (needs.to_vec(), gates.to_vec());
         needs.sort();
@@ -72,17 +72,6 @@ impl Lane {
         gates.sort_by(|a, b| a.name.cmp(&b.name));
         gates.dedup_by(|a, b| a.name == b.name);
         Self { needs, gates }
-    }
-
-    /// Whether it is [`OPEN`].
-    pub fn is_open(&self) -> bool {
-        self.needs.is_empty() && self.gates.is_empty()
-    }
-
-    /// What tells it from every other lane: SHA-256 in hex.
-    pub fn digest(&self) -> String {
-        let text = serde_json::json!([self.needs, self.gates]).to_string();
-        Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// What of its needs `has` does not have.

@@ -345,8 +345,6 @@ fn in_any_world_under_a_load_that_never_ends_the_first_gets_in() {
 fn a_lane_is_the_same_in_whatever_order_it_is_said() {
     let (a, b) = (most("a", 1), rate("b", 1, 1));
     let one = Lane::new(&["x".to_owned(), "y".to_owned()], &[a.clone(), b.clone()]);
-    let two = Lane::new(&["y".to_owned(), "x".to_owned(), "y".to_owned()], &[b, a.clone()]);
-    assert_eq!(one.digest(), two.digest());
-    assert_ne!(one.digest(), Lane::new(&one.needs, &[most("a", 2)]).digest());
-    assert!(Lane::default().is_open() && !lane(&[a]).is_open());
+    assert_eq!(one, Lane::new(&["y".to_owned(), "x".to_owned(), "y".to_owned()], &[b, a]));
+    assert_ne!(one, Lane::new(&one.needs, &[most("a", 2)]));
 }

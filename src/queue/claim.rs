@@ -96,6 +96,8 @@ pub struct Promoted {
     pub ready: u64,
     /// Whether runs wait behind others of their job, so that an ending may let one [advance](super::advance).
     pub behind: bool,
+    /// Whether runs behind gates are ready, for [`claim_lanes`](super::claim_lanes).
+    pub gated: bool,
     /// How long until the next one is due, by the database's clock.
     pub next_in: Option<Duration>,
 }
@@ -105,12 +107,13 @@ const PROMOTE: i64 = 1000;
 
 /// Makes ready what waited or backed off until now.
 pub async fn promote(database: impl PgExecutor<'_>) -> Result<Promoted, sqlx::Error> {
-    let (ready, behind, next_in): (i64, bool, Option<f64>) =
+    let (ready, behind, gated, next_in): (i64, bool, bool, Option<f64>) =
         sqlx::query_as(include_str!("../../sql/queue/promote.sql")).bind(PROMOTE).fetch_one(database).await?;
     let next_in = if ready >= PROMOTE { Some(0.0) } else { next_in };
     Ok(Promoted {
         ready: ready.unsigned_abs(),
         behind,
+        gated,
         next_in: next_in.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
     })
 }

@@ -116,7 +116,8 @@ async fn gather(connection: &mut PgConnection, worker: Uuid, slots: usize) -> Re
 }
 
 async fn known(connection: &mut PgConnection, ids: &[i32]) -> Result<HashMap<i32, Lane>, sqlx::Error> {
-    let rows: Vec<(i32, Json<Vec<String>>, Json<Vec<Gate>>)> =
+    type Row = (i32, Json<Vec<String>>, Json<Vec<Gate>>);
+    let rows: Vec<Row> =
         sqlx::query_as(include_str!("../../sql/queue/lanes_known.sql")).bind(ids).fetch_all(connection).await?;
     Ok(rows.into_iter().map(|(id, needs, gates)| (id, Lane { needs: needs.0, gates: gates.0 })).collect())
 }

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     fault,
     metrics::START_DELAY,
-    queue::{Claimed, LaneLook, advance, claim, claim_lanes, lanes_ready, promote},
+    queue::{Claimed, LaneLook, Promoted, advance, claim, claim_lanes, lanes_ready, promote},
 };
 
 /// How many runs one claim takes at most.
@@ -129,13 +129,15 @@ struct Looked {
 async fn claim_behind_gates(
     shared: &Shared,
     connection: &mut PgConnection,
+    promoted: Option<Promoted>,
     slots: usize,
 ) -> Result<LaneLook, sqlx::Error> {
-    if lanes_ready(&mut *connection).await? {
-        claim_lanes(connection, shared.me.id, &shared.has, slots).await
-    } else {
-        Ok(LaneLook::default())
-    }
+    let ready = match promoted {
+        // What advanced since then is told like what is enqueued.
+        Some(promoted) => promoted.gated || promoted.behind,
+        None => lanes_ready(&mut *connection).await?,
+    };
+    if ready { claim_lanes(connection, shared.me.id, &shared.has, slots).await } else { Ok(LaneLook::default()) }
 }
 
 /// Promotes what is due, if anything may be, and claims.
@@ -159,8 +161,9 @@ async fn look(
             fault::point("claim.asked").await?;
             let mut look = None;
             let mut claimed = Vec::new();
-            if looking {
-                let found = claim_behind_gates(shared, connection, slots).await?;
+            // What has just become due is not left until the next look.
+            if looking || promoted.is_some_and(|promoted| promoted.gated && promoted.ready > 0) {
+                let found = claim_behind_gates(shared, connection, promoted, slots).await?;
                 look = Some(Looked { runs: found.runs.len(), again_in: found.again_in });
                 claimed = found.runs;
             }

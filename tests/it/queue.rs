@@ -84,7 +84,10 @@ async fn a_run_waits_until_it_is_due() {
     let next = promoted.next_in.expect("one is waiting");
     assert!(promoted.ready == 0 && next <= Duration::from_millis(400), "{promoted:?}");
     tokio::time::sleep(next + Duration::from_millis(5)).await;
-    assert_eq!(queue::promote(pool).await.unwrap(), queue::Promoted { ready: 1, behind: false, next_in: None });
+    assert_eq!(
+        queue::promote(pool).await.unwrap(),
+        queue::Promoted { ready: 1, behind: false, gated: false, next_in: None }
+    );
     let claimed = claim_one(pool, me).await;
     assert_eq!((claimed.id, claimed.attempt, claimed.spec["job"].as_str()), (run, 1, Some("later")));
 }
