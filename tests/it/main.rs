@@ -7,6 +7,7 @@ mod alerts;
 mod backfill;
 mod backups;
 mod bench;
+mod campaign;
 mod chaos;
 mod collector;
 mod daemon;
