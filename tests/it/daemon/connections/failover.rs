@@ -59,6 +59,7 @@ async fn the_daemon_follows_the_primary_and_loses_and_doubles_nothing() {
     assert_eq!(fired(&before).await, stale, "nothing is written to the old primary");
 
     assert!(count(&daemon, "cannot be used, waiting for it") <= 2, "once for the queue, once for the target");
+    eventually("five seconds are decided", || async { (fired(&after).await >= 5).then_some(()) }).await;
     let ended = daemon.terminate().await;
     assert!(ended.status.success(), "{:?}", ended.lines);
     assert!(!ended.lines.iter().any(|line| line.contains("one@") || line.contains(":one")), "{:?}", ended.lines);
