@@ -104,7 +104,7 @@ async fn limits_hold_with_three_workers_of_which_one_is_killed() {
             0 => vec![most("job:a", 2), target],
             1 => vec![most("exclusive:night", 1)],
             // Sides alternate every 25 runs, so that those of one side come together, too.
-            2 | 3 => vec![side(if n / 25 % 2 == 0 { "dump" } else { "move" }), target],
+            2 | 3 => vec![side(if (n / 25).is_multiple_of(2) { "dump" } else { "move" }), target],
             _ => vec![most("kind:slow", 3), most("key:a:7", 1)],
         };
         slow("mixed", 20 + (n as u64 * 7) % 40, &gates)
