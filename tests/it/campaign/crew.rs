@@ -24,8 +24,9 @@ use crate::support::{self, Daemon, Member, OwnCluster, Proxy, RESTART, Site, Wir
 /// What a worker says to the server when it claims or settles.
 const WORKERS_SAY: &str = "sexton.run";
 /// The same schedule in every campaign.
-const EACH: &str = "[[at]]\nname = \"each\"\njob = \"slot\"\ncron = \"* * * * * *\"\noverlap = \"allow_all\"\n";
-const SLOT: &str = "alert = []\n[sql]\ntarget = \"work\"\n\
+pub(super) const EACH: &str =
+    "[[at]]\nname = \"each\"\njob = \"slot\"\ncron = \"* * * * * *\"\noverlap = \"allow_all\"\n";
+pub(super) const SLOT: &str = "alert = []\n[sql]\ntarget = \"work\"\n\
                     sql = \"insert into effect (run, attempt) values (cast(:run as uuid), :attempt)\"\n";
 
 /// A daemon's process whose children may go on although it does not know: frozen, or killed. From when, until when, in
@@ -152,10 +153,10 @@ impl Crew {
     async fn strike(&mut self, fault: Fault) {
         let now = Instant::now();
         let happened = match fault {
-            Fault::Kill { daemon, away } => self.kill(daemon, now + away).await,
-            Fault::Terminate { daemon, away } => self.terminate(daemon, now + away, 1),
-            Fault::TerminateTwice { daemon } => self.terminate(daemon, now + RESTART, 2),
-            Fault::Freeze { daemon, length } => self.freeze(daemon, length),
+            Fault::Kill { daemon, away } => self.kill(self.up(daemon), now + away).await,
+            Fault::Terminate { daemon, away } => self.terminate(self.up(daemon), now + away, 1),
+            Fault::TerminateTwice { daemon } => self.terminate(self.up(daemon), now + RESTART, 2),
+            Fault::Freeze { daemon, length } => self.freeze(self.up(daemon), length),
             Fault::Cut { daemon, length } => self.members[daemon].wire(Wire::Cut, Some(now + length)),
             Fault::Silence { daemon, length } => self.members[daemon].wire(Wire::Blackhole, Some(now + length)),
             // Whether these happen is counted where they do.
@@ -179,6 +180,15 @@ impl Crew {
         if happened {
             self.count(&fault.sort());
         }
+    }
+
+    /// That daemon, or when it is not there the next one that is.
+    fn up(&self, daemon: usize) -> usize {
+        let all = self.members.len();
+        (daemon..daemon + all)
+            .map(|next| next % all)
+            .find(|next| self.members[*next].daemon.is_some())
+            .unwrap_or(daemon)
     }
 
     async fn kill(&mut self, daemon: usize, back: Instant) -> bool {
@@ -316,8 +326,11 @@ impl Crew {
         let begun = Instant::now();
         let open = "select (select count(*) from sexton.event where decided_at is null)
                          + (select count(*) from sexton.delivery where state = 'pending')";
-        // A message that was claimed by a daemon that died is sent again once that claim is over.
-        while begun.elapsed() < support::PATIENCE * 2 {
+        // A message that was claimed by a daemon that died is sent again once that claim is over: not waited for.
+        let hurry =
+            "update sexton.delivery set next_at = now() where state = 'pending' and next_at > now() + interval '1 s'";
+        while begun.elapsed() < support::PATIENCE {
+            let _ = sqlx::query(hurry).execute(&self.pool).await;
             if sqlx::query_scalar::<_, i64>(open).fetch_one(&self.pool).await.is_ok_and(|open| open == 0) {
                 return true;
             }
@@ -398,6 +411,6 @@ fn settings(queue: &str, work: &str, files: &Site) -> String {
     format!(
         "[database]\nurl = \"{queue}\"\nmax_connections = 8\n[targets.work]\nurl = \"{work}\"\n\
          [files]\njobs = \"{jobs}\"\nschedules = \"{schedules}\"\n[worker]\nslots = 6\ngrace = \"1s\"\n\
-         [log]\nlevel = \"warn\"\n"
+         [channels.ops]\nlog = {{}}\n[log]\nlevel = \"warn\"\n"
     )
 }

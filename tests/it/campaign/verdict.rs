@@ -205,7 +205,7 @@ fn of_end(what: Work, end: &End) -> Option<String> {
         Work::Fails | Work::Unreadable => &["failed", "cancelled"],
         // It takes its daemon with it, and is given up; a daemon may be killed by somebody else first.
         Work::Killer => &["failed", "cancelled"],
-        Work::Row(_) | Work::Archive | Work::Ticks(_) | Work::HeldTicks(_) => &["done", "cancelled"],
+        Work::Row(_) | Work::Archive | Work::Backup | Work::Ticks(_) | Work::HeldTicks(_) => &["done", "cancelled"],
     };
     (!may.contains(&end.state.as_str())).then(|| format!("it may be {may:?}"))
 }

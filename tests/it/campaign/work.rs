@@ -29,6 +29,8 @@ pub(super) enum Work {
     Ticks(u64),
     /// A child's child that does, held for a person when it is lost: it outlives a daemon that is killed.
     HeldTicks(u64),
+    /// A dump of the target, into the vault `main`.
+    Backup,
     /// A program that fails.
     Fails,
     /// A snapshot that nobody can read.
@@ -112,6 +114,11 @@ impl Effects {
             ),
             Work::Ticks(count) => ("exec", ticks(count)),
             Work::HeldTicks(count) => ("exec", deep(count)),
+            Work::Backup => (
+                "backup",
+                json!({ "target": "work", "vault": "main", "name": "shop", "waiver": "a test", "prove": "never",
+                        "globals": false }),
+            ),
             Work::Fails => ("exec", exec(json!(["false"]))),
             Work::Unreadable => ("exec", exec(json!(["true"]))),
             Work::Killer => ("exec", exec(json!(["sh", "-c", "kill -9 $PPID; sleep 60"]))),
@@ -119,7 +126,7 @@ impl Effects {
         let word = format!("{what:?}").to_lowercase();
         let mut spec = work::spec(word.split('(').next().unwrap_or_default(), kind, table);
         spec.lease = Span::seconds(lease);
-        spec.alert = Vec::new();
+        spec.alert = if what == Work::Fails { vec!["ops".to_owned()] } else { Vec::new() };
         spec.on_lost = match what {
             Work::Row(_) | Work::HeldTicks(_) => OnLost::Hold,
             _ => OnLost::Retry,
@@ -132,7 +139,7 @@ impl Effects {
         if what == Work::Archive {
             spec.dataset = Some(self.dataset.clone());
         }
-        if kind == "exec" {
+        if matches!(kind, "exec" | "backup") {
             spec.timeout = Some(Span::seconds(600));
         }
         spec
