@@ -8,7 +8,7 @@
 //! A seed draws runs, what people do to them, and what goes wrong ([`plan`]); [`crew`] does it to real daemons, their wires
 //! and their server. First everything goes wrong and only what may never be is looked for; then nothing goes wrong any more
 //! and all must come to its end. [`verdict`] reads what the tables, the target and the runs' own children say. A fault that
-//! was drawn and never struck fails the campaign. docs/reliability.md has the matrix of faults and who holds each.
+//! was drawn and never struck fails the campaign.
 
 mod crew;
 mod plan;
