@@ -15,6 +15,7 @@ mod damaged_files;
 mod data;
 mod embedded;
 mod example_kind;
+mod faults;
 mod files;
 mod kinds;
 mod limits;

@@ -219,7 +219,11 @@ impl Crew {
 
     fn freeze(&mut self, daemon: usize, length: Duration) -> bool {
         let member = &mut self.members[daemon];
-        let Some(up) = &member.daemon else { return false };
+        let Some(up) = &mut member.daemon else { return false };
+        // One that has just ended by itself is seen to when it is tended.
+        if up.has_ended() {
+            return false;
+        }
         up.signal(Signal::STOP);
         member.thaw = Some(Instant::now() + length);
         let pid = up.pid();

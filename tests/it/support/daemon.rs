@@ -94,7 +94,8 @@ impl Site {
         let (sender, output) = watch::channel(Output { lines: Vec::new(), open: 2 });
         tokio::spawn(follow(child.stdout.take().expect("a pipe"), sender.clone()));
         tokio::spawn(follow(child.stderr.take().expect("a pipe"), sender));
-        Daemon { child, output }
+        let pid = child.pid().expect("it runs");
+        Daemon { child, pid, output }
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -119,6 +120,7 @@ impl Site {
 /// A running `sexton`; killed when dropped.
 pub struct Daemon {
     child: Child,
+    pid: u32,
     output: watch::Receiver<Output>,
 }
 
@@ -159,9 +161,9 @@ impl Daemon {
         self.output.borrow().lines.clone()
     }
 
-    /// Its process id, while it runs.
+    /// Its process id, also after its end.
     pub fn pid(&self) -> u32 {
-        self.child.pid().expect("it runs")
+        self.pid
     }
 
     /// Whether it has ended, by itself or not.
@@ -186,10 +188,11 @@ impl Daemon {
         self.ended().await
     }
 
-    /// Any signal to the daemon alone.
+    /// Any signal to the daemon alone; nothing once its end was seen.
     pub fn signal(&self, signal: Signal) {
-        let pid = self.child.pid().and_then(|pid| Pid::from_raw(pid.cast_signed())).expect("it runs");
-        rustix::process::kill_process(pid, signal).expect("a signal");
+        if let Some(pid) = self.child.pid().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
+            rustix::process::kill_process(pid, signal).expect("a signal");
+        }
     }
 
     async fn ended(&mut self) -> Ended {

@@ -118,6 +118,19 @@ impl Server {
         connection.close().await.expect("closed");
     }
 
+    /// Lets in who comes from this network, with the password.
+    pub async fn allow(&self, network: &str) {
+        let path = self.data().join("pg_hba.conf");
+        let known = fs::read_to_string(&path).expect("its rules");
+        fs::write(&path, format!("{known}host all all {network} scram-sha-256\n")).expect("its rules");
+        self.sql("postgres", "select pg_reload_conf()").await;
+    }
+
+    /// Whether the server's process has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.as_mut().is_none_or(|child| child.ended().expect("a status").is_some())
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
