@@ -47,15 +47,19 @@ pub(super) struct Effects {
     script: PathBuf,
     folder: tempfile::TempDir,
     dataset: Value,
+    rows: u32,
 }
 
-/// Rows of the data set.
-const ROWS: u32 = 3000;
+/// Rows of the data set: in a long campaign as many more as its archives would not use up.
+fn size() -> u32 {
+    let seconds = super::number("SEXTON_TEST_SECONDS").unwrap_or_default();
+    3000 + 100 * u32::try_from(seconds).unwrap_or(600).min(600)
+}
 
 impl Effects {
     pub(super) async fn new() -> Self {
-        let target = Database::empty().await;
-        assert!(dataset::sample::load(target.pool(), ROWS).await.expect("the sample"));
+        let (target, rows) = (Database::empty().await, size());
+        assert!(dataset::sample::load(target.pool(), rows).await.expect("the sample"));
         dataset::install(target.pool(), false, &Default::default()).await.expect("the step table");
         sqlx::raw_sql(
             "create table effect (id bigserial, run uuid, attempt integer, at timestamptz default clock_timestamp())",
@@ -74,7 +78,7 @@ impl Effects {
         std::fs::write(&script, text).expect("a script");
         let text = include_str!("../../../jobs/datasets/interface_exceptions.toml");
         let dataset = toml::from_str(text).expect("the shipped data set");
-        Self { target, ticks, script, folder, dataset }
+        Self { target, ticks, script, folder, dataset, rows }
     }
 
     /// A place beside the effects.
@@ -84,7 +88,7 @@ impl Effects {
 
     /// How many rows the data set has.
     pub(super) fn rows(&self) -> i64 {
-        i64::from(ROWS)
+        i64::from(self.rows)
     }
 
     /// Where ticks are.
