@@ -53,7 +53,7 @@ pub(super) struct Effects {
 /// Rows of the data set: in a long campaign as many more as its archives would not use up.
 fn size() -> u32 {
     let seconds = super::number("SEXTON_TEST_SECONDS").unwrap_or_default();
-    3000 + 100 * u32::try_from(seconds).unwrap_or(600).min(600)
+    3000 + 200 * u32::try_from(seconds).unwrap_or(600).min(600)
 }
 
 impl Effects {
