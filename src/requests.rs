@@ -56,6 +56,16 @@ pub enum RequestError {
     /// What was asked for makes no sense; it says what to write.
     #[error("{0}")]
     Asked(String),
+    /// The idempotency key stands for another request.
+    #[error("the key `{key}` of `{job}` was used with other parameters, for run {run}; use a new key for a new request")]
+    KeyUsed {
+        /// The key.
+        key: String,
+        /// The job.
+        job: String,
+        /// The run that it stands for.
+        run: Uuid,
+    },
     /// Parameters that the job does not take.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Params(Vec<ParamProblem>),
@@ -81,8 +91,9 @@ impl From<queue::EnqueueError> for RequestError {
 pub async fn active(pool: &PgPool) -> Result<Catalog, RequestError> {
     let mut connection = pool.acquire().await?;
     let revision = ledger::current(&mut connection).await?.ok_or(RequestError::NoRevision)?;
+    let default_alert = ledger::default_alert(&mut connection).await?;
     let parsed = Catalog::parse(&Files(revision.files));
-    parsed.catalog.ok_or_else(|| {
+    parsed.catalog.map(|catalog| catalog.with_default_alert(default_alert)).ok_or_else(|| {
         let first =
             parsed.problems.iter().find(|problem| problem.is_error()).map(ToString::to_string).unwrap_or_default();
         RequestError::Unreadable(revision.id, first)
@@ -113,7 +124,16 @@ pub fn resolve(catalog: &Catalog, job: &str, params: &BTreeMap<String, Value>) -
     catalog.resolve(job, params).map_err(RequestError::Params)
 }
 
-/// Queues a run of `job`.
+/// A run that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Triggered {
+    /// The run.
+    pub run: Uuid,
+    /// Whether an earlier request with the same key had made it.
+    pub replayed: bool,
+}
+
+/// Queues a run of `job`. One `key` makes one run, however often it is asked for.
 ///
 /// # Errors
 /// See [`RequestError`]; nothing is queued then.
@@ -122,15 +142,41 @@ pub async fn trigger(
     job: &str,
     params: &BTreeMap<String, Value>,
     by: &str,
-) -> Result<Uuid, RequestError> {
+    key: Option<&str>,
+) -> Result<Triggered, RequestError> {
+    if let Some(key) = key {
+        let length = key.chars().count();
+        if !(1..=queue::LONGEST).contains(&length) {
+            let most = queue::LONGEST;
+            return Err(RequestError::Asked(format!("an idempotency key has 1 to {most} characters, not {length}")));
+        }
+        // Before the job is looked at: it may have changed since.
+        if let Some(kept) = queue::find_key(&mut *pool.acquire().await?, job, key, params).await? {
+            return replayed(job, key, kept);
+        }
+    }
     let spec = resolve(&active(pool).await?, job, params)?;
     let mut tx = pool.begin().await?;
-    let id = queue::enqueue(&mut tx, &queue::NewRun::now(spec, by)).await?;
+    let run = queue::enqueue(&mut tx, &queue::NewRun::now(spec, by)).await?;
+    if let Some(key) = key {
+        let kept = queue::take_key(&mut tx, job, key, params, run).await?;
+        if kept.run != run {
+            tx.rollback().await?;
+            return replayed(job, key, kept);
+        }
+    }
     fault::point("enqueue.made").await.map_err(sqlx::Error::from)?;
     tx.commit().await?;
     fault::point("enqueue.committed").await.map_err(sqlx::Error::from)?;
     queue::nudge(pool).await;
-    Ok(id)
+    Ok(Triggered { run, replayed: false })
+}
+
+fn replayed(job: &str, key: &str, kept: queue::Kept) -> Result<Triggered, RequestError> {
+    if kept.same {
+        return Ok(Triggered { run: kept.run, replayed: true });
+    }
+    Err(RequestError::KeyUsed { key: key.to_owned(), job: job.to_owned(), run: kept.run })
 }
 
 /// Ends a run in the name of `by`. One that does not run ends now, and who is to be told of it is told; one that runs

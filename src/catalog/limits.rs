@@ -247,6 +247,14 @@ pub(super) fn of_run(
 
 /// A parameter's value in a gate's name, which is kept short by what tells long ones apart.
 fn value(value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text = match value {
+        Value::String(text) => text.clone(),
+        // As the database writes it: without an exponent, and without a fraction that is none.
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(float) => (float + 0.0).to_string(),
+            None => number.to_string(),
+        },
+        other => other.to_string(),
+    };
     if text.len() <= 80 { text } else { crate::lanes::short(&text) }
 }

@@ -111,7 +111,7 @@ impl Catalog {
     }
 
     /// The links of a chain, with the parameters that they declare. All jobs are known to be there.
-    fn links(&self, then: &[Next], values: &BTreeMap<String, Value>) -> Vec<Spec> {
+    pub(super) fn links(&self, then: &[Next], values: &BTreeMap<String, Value>) -> Vec<Spec> {
         let link = |next: &Next| {
             let follows = Follows { after: next.after.clone(), on: next.on };
             Some(Spec { follows: Some(follows), ..self.spec(self.jobs.get(&next.job)?, values) })
@@ -120,7 +120,7 @@ impl Catalog {
     }
 
     /// The job with the values that it declares; those are known to fit.
-    fn spec(&self, job: &Job, values: &BTreeMap<String, Value>) -> Spec {
+    pub(super) fn spec(&self, job: &Job, values: &BTreeMap<String, Value>) -> Spec {
         let params: BTreeMap<String, Value> = job
             .params
             .iter()
@@ -160,7 +160,7 @@ impl Catalog {
 }
 
 /// Sets a dotted key.
-fn set(table: &mut Value, name: &str, value: &Value) {
+pub(super) fn set(table: &mut Value, name: &str, value: &Value) {
     let mut at = table;
     let mut parts = name.split('.').peekable();
     while let Some(part) = parts.next() {

@@ -124,6 +124,9 @@ pub struct TriggerArgs {
     /// Wait for the end and exit with its code
     #[arg(long)]
     pub wait: bool,
+    /// Name the request: asked again with the same key and parameters, it is the same run
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
 }
 
 /// Which job, with which parameters.

@@ -23,10 +23,18 @@ const LOOK: Duration = Duration::from_millis(300);
 
 pub(super) async fn run(cli: &Cli, args: &TriggerArgs, out: &mut dyn Write) -> Result<u8, AskError> {
     let pool = reach::queue_pool(cli.config.as_deref()).await?;
-    let id = requests::trigger(&pool, &args.what.job, &args.what.values(), &who()).await?;
+    let key = args.key.as_deref();
+    let triggered = requests::trigger(&pool, &args.what.job, &args.what.values(), &who(), key).await?;
+    let id = triggered.run;
     if !args.wait {
         if cli.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(&found(&pool, id).await?)?)?;
+            let mut run = serde_json::to_value(found(&pool, id).await?)?;
+            if let (Some(_), Some(run)) = (key, run.as_object_mut()) {
+                run.insert("replayed".to_owned(), triggered.replayed.into());
+            }
+            writeln!(out, "{}", serde_json::to_string_pretty(&run)?)?;
+        } else if triggered.replayed {
+            writeln!(out, "run {id} of {} was asked for with this key before; `sexton runs show {id}` tells how it goes", args.what.job)?;
         } else {
             writeln!(out, "queued run {id} of {}; `sexton runs show {id}` tells how it goes", args.what.job)?;
         }

@@ -1,4 +1,4 @@
-//! Keeps the room of runs' logs: a partition for each day, none for what is too old.
+//! Keeps the room of runs' logs: a partition for each day, none for what is too old; and forgets old idempotency keys.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::queue::log;
+use crate::queue::{self, log};
 
 /// How long lines are kept.
 const KEEP: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -28,6 +28,10 @@ pub(super) async fn keep(pool: PgPool, over: CancellationToken) {
                 }
             }
             Err(error) => tracing::debug!(%error, "the log of runs could not be looked after; it is tried in an hour"),
+        }
+        let pruning = async { queue::prune_keys(&mut *pool.acquire().await?, queue::KEPT).await };
+        if let Err(error) = pruning.await {
+            tracing::debug!(%error, "old idempotency keys could not be forgotten; it is tried in an hour");
         }
         tokio::select! {
             () = over.cancelled() => {}

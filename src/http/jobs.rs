@@ -6,7 +6,7 @@ use axum::{
     Json,
     body::Bytes,
     extract::{Path, State, rejection::BytesRejection},
-    http::{StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::IntoResponse,
 };
 use serde::Deserialize;
@@ -18,6 +18,11 @@ use super::{
     runs,
 };
 use crate::requests::{self, RequestError};
+
+/// Names the request: sent again with the same key and parameters, it gives the run that the first one made.
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// In the answer to a request that was sent again.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// What a trigger may say.
 #[derive(Debug, Default, Deserialize)]
@@ -32,6 +37,7 @@ struct Body {
 pub(super) async fn trigger(
     State(surface): State<Surface>,
     Path(name): Path<String>,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<impl IntoResponse, Problem> {
     let body = body.map_err(|rejection| Problem::body(&rejection))?;
@@ -43,9 +49,18 @@ pub(super) async fn trigger(
                 .help(r#"send {"params": {"NAME": VALUE}} or nothing"#)
         })?
     };
-    let id = requests::trigger(&surface.pool, &name, &body.params, "api").await?;
-    let run = runs::load(&surface, id).await?;
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, format!("/api/v1/runs/{id}"))], Json(run)))
+    let key = headers.get(&KEY).map(HeaderValue::to_str).transpose().map_err(|_| {
+        Problem::bad_request("the header Idempotency-Key has characters that are not printable ASCII")
+            .help("use what names the request, such as a UUID")
+    })?;
+    let triggered = requests::trigger(&surface.pool, &name, &body.params, "api", key).await?;
+    let run = runs::load(&surface, triggered.run).await?;
+    let place = (header::LOCATION, format!("/api/v1/runs/{}", triggered.run));
+    let mut more = HeaderMap::new();
+    if triggered.replayed {
+        more.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok((StatusCode::ACCEPTED, [place], more, Json(run)))
 }
 
 impl From<RequestError> for Problem {
@@ -54,6 +69,12 @@ impl From<RequestError> for Problem {
         match error {
             RequestError::UnknownJob { .. } | RequestError::UnknownSchedule { .. } => Self::not_found(detail),
             RequestError::Asked(_) => Self::bad_request(detail),
+            RequestError::KeyUsed { .. } => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "key-used",
+                "The idempotency key stands for another request",
+                detail,
+            ),
             RequestError::Params(problems) => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "parameters-refused",

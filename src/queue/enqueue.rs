@@ -119,12 +119,12 @@ fn each<T>(runs: &[NewRun], of: impl Fn(&NewRun) -> T) -> Vec<T> {
 }
 
 /// Attempts in all, as the column holds it; none at all would be a run that can only be lost.
-pub(super) fn most_attempts(spec: &Spec) -> i32 {
+pub fn most_attempts(spec: &Spec) -> i32 {
     i32::try_from(spec.retry.attempts).unwrap_or(i32::MAX).max(1)
 }
 
 /// The word for it, as the column holds it.
-pub(super) fn on_lost(spec: &Spec) -> &'static str {
+pub fn on_lost(spec: &Spec) -> &'static str {
     match spec.on_lost {
         OnLost::Retry => "retry",
         OnLost::Hold => "hold",

@@ -4,8 +4,8 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{Occasion, PATIENCE, Reading, ReloadError, Reloaded, Source};
 use crate::{
-    catalog::{Catalog, Diff, Files, Problem, cut_off, only_trimmed, too_many_removed},
-    ledger::{self, Entry, Revision},
+    catalog::{Catalog, Diff, Files, Offer, Problem, cut_off, only_trimmed, too_many_removed},
+    ledger::{self, Entry, Published, Revision},
     planner, queue,
 };
 
@@ -32,6 +32,13 @@ pub async fn take_in(
             Some(catalog) => take(pool, source, &reading.files, catalog, occasion, by).await,
             None => keep(pool, &reading.files, parsed.problems).await,
         }
+    };
+    let work = async {
+        let reloaded = work.await?;
+        if occasion == Occasion::Start && !matches!(reloaded, Reloaded::Applied { .. }) {
+            again(pool, source).await?;
+        }
+        Ok(reloaded)
     };
     tokio::time::timeout(PATIENCE, work).await.map_err(|_| ReloadError::Silent(PATIENCE))?
 }
@@ -78,6 +85,7 @@ async fn take(
     });
     let entries: Vec<_> = entries.collect();
     let revision = ledger::apply(&mut transaction, &digest, &files.0, &entries, by).await?;
+    publish(&mut transaction, source, revision, catalog.clone()).await?;
     transaction.commit().await?;
     queue::nudge(pool).await;
     let diff = Diff::between(&Files(current.map(|current| current.files).unwrap_or_default()), files);
@@ -89,6 +97,43 @@ async fn take(
         diff.short()
     );
     Ok(Reloaded::Applied { revision })
+}
+
+/// Publishes the current revision's jobs as this binary and its settings have them: the one that applied it may be older.
+async fn again(pool: &PgPool, source: &Source) -> Result<(), ReloadError> {
+    let mut transaction = pool.begin().await?;
+    ledger::lock_files(&mut transaction).await?;
+    if let Some(current) = ledger::current(&mut transaction).await?
+        && let Some(catalog) = Catalog::parse(&Files(current.files)).catalog
+    {
+        publish(&mut transaction, source, current.id, catalog).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Lets `sexton.enqueue` make runs of these jobs.
+async fn publish(
+    connection: &mut PgConnection,
+    source: &Source,
+    revision: i64,
+    catalog: Catalog,
+) -> Result<(), ReloadError> {
+    let written = |error: serde_json::Error| sqlx::Error::Encode(error.into());
+    let mut jobs = Vec::new();
+    for Offer { spec, parts } in catalog.with_default_alert(source.default_alert.clone()).offers() {
+        jobs.push(Published {
+            spec: serde_json::to_value(&spec).map_err(written)?,
+            parts: serde_json::to_value(&parts).map_err(written)?,
+            priority: spec.priority,
+            lease: spec.lease.0.as_secs_f64(),
+            most_attempts: queue::most_attempts(&spec),
+            on_lost: queue::on_lost(&spec),
+            name: spec.job,
+            kind: spec.kind,
+        });
+    }
+    Ok(ledger::publish(connection, revision, &jobs, &source.default_alert).await?)
 }
 
 /// What keeps the current revision where it is; `None` if these files are to replace it.

@@ -1,0 +1,55 @@
+//! Idempotency keys: a request that comes twice makes one run.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::Value;
+use sqlx::{PgConnection, types::Json};
+use uuid::Uuid;
+
+/// How long a key is kept: whoever asks again later makes a new run.
+pub const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The longest key, in characters.
+pub const LONGEST: usize = 255;
+
+/// What a key stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct Kept {
+    /// The run.
+    pub run: Uuid,
+    /// Whether it was asked for with the same parameters.
+    pub same: bool,
+}
+
+/// Takes a key for a run in the caller's transaction, or gives the run that has it. Waits for a transaction that is taking
+/// it.
+///
+/// # Errors
+/// The database's; so below.
+pub async fn take_key(
+    connection: &mut PgConnection,
+    job: &str,
+    key: &str,
+    params: &BTreeMap<String, Value>,
+    run: Uuid,
+) -> Result<Kept, sqlx::Error> {
+    let take = sqlx::query_as(include_str!("../../sql/queue/take_key.sql"));
+    take.bind(job).bind(key).bind(Json(params)).bind(run).fetch_one(connection).await
+}
+
+/// What a key stands for, if it was used.
+pub async fn find_key(
+    connection: &mut PgConnection,
+    job: &str,
+    key: &str,
+    params: &BTreeMap<String, Value>,
+) -> Result<Option<Kept>, sqlx::Error> {
+    let find = sqlx::query_as(include_str!("../../sql/queue/find_key.sql"));
+    find.bind(job).bind(key).bind(Json(params)).fetch_optional(connection).await
+}
+
+/// Forgets keys that were taken longer ago than `kept`; how many.
+pub async fn prune_keys(connection: &mut PgConnection, kept: Duration) -> Result<u64, sqlx::Error> {
+    let pruned = sqlx::query(include_str!("../../sql/queue/prune_keys.sql")).bind(kept).execute(connection).await?;
+    Ok(pruned.rows_affected())
+}
