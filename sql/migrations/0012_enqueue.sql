@@ -94,7 +94,7 @@ declare
     -- What the daemon counts as white space.
     white constant text := E' \t\n\r\u000B\u000C\u0085\u00A0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200A\u2028\u2029\u202F\u205F\u3000';
     kind text := declared ->> 'type';
-    ms numeric;
+    span numeric;
     number numeric;
     one_of jsonb := coalesce(declared -> 'one_of', '[]');
 begin
@@ -113,11 +113,11 @@ begin
     elsif kind = 'text' and is_text then
         value := given;
     elsif kind = 'duration' and is_text then
-        ms := sexton.span_ms(written);
+        span := sexton.span_ms(written);
         value := to_jsonb((
-            select trim_scale(ms / unit.ms)::text || unit.name
+            select trim_scale(span / unit.ms)::text || unit.name
             from (values ('d', 86400000), ('h', 3600000), ('m', 60000), ('s', 1000), ('ms', 1)) as unit (name, ms)
-            where ms % unit.ms = 0 and (ms >= unit.ms or unit.ms = 1)
+            where span % unit.ms = 0 and (span >= unit.ms or unit.ms = 1)
             order by unit.ms desc
             limit 1));
     elsif kind = 'strings' and jsonb_typeof(given) = 'array' then
@@ -185,7 +185,7 @@ begin
     from jsonb_each(part -> 'params') as param (name, declared)
     where coalesce(given -> name, declared -> 'default') is not null;
     if part ->> 'keys' = 'true' then
-        for one in select name, value from jsonb_each(params) as set (name, value) loop
+        for one in select name, value from jsonb_each(params) as param (name, value) loop
             path := string_to_array(one.name, '.');
             for depth in 1 .. cardinality(path) - 1 loop
                 if at_table #> path[:depth] is null then
@@ -358,7 +358,7 @@ begin
         limit 1;
         raise exception using errcode = 'invalid_parameter_value',
             message = format('sexton.enqueue: no job `%s` is active', enqueue.job),
-            hint = coalesce(format('Did you mean `%s`?', near), format('The jobs are: %s.', (
+            hint = coalesce('Did you mean `' || near || '`?', format('The jobs are: %s.', (
                 select coalesce(string_agg(few.name, ', ' order by few.name), 'none')
                 from (select j.name from sexton.job as j order by j.name limit 20) as few)));
     end if;

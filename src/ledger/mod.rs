@@ -6,6 +6,7 @@
 
 mod decide;
 mod instance;
+mod jobs;
 mod look;
 mod pause;
 mod record;
@@ -14,6 +15,7 @@ mod stations;
 
 pub use decide::{Decided, Slot, UnknownDecision, decide, hold};
 pub use instance::{claim_instance, instance, set_instance};
+pub use jobs::{Published, default_alert, publish};
 pub use look::{Glance, KnownSchedule, Look, RecentSlot, Watermark, clock, glance, look, schedules, slots};
 pub use pause::{Pause, open_pauses, pause, pause_failing, pauses, resume};
 pub use record::{

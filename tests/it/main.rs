@@ -14,6 +14,7 @@ mod daemon;
 mod damaged_files;
 mod data;
 mod embedded;
+mod enqueue;
 mod example_kind;
 mod faults;
 mod files;
