@@ -57,7 +57,9 @@ pub enum RequestError {
     #[error("{0}")]
     Asked(String),
     /// The idempotency key stands for another request.
-    #[error("the key `{key}` of `{job}` was used with other parameters, for run {run}; use a new key for a new request")]
+    #[error(
+        "the key `{key}` of `{job}` was used with other parameters, for run {run}; use a new key for a new request"
+    )]
     KeyUsed {
         /// The key.
         key: String,

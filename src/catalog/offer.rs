@@ -131,9 +131,10 @@ impl Catalog {
 }
 
 fn keyed(limits: &Limits) -> Vec<Keyed> {
-    let most = limits.concurrency.as_ref().and_then(|limit| {
-        Some(Keyed { param: limit.key.clone()?, gate: json!({ "most": limit.most }) })
-    });
+    let most = limits
+        .concurrency
+        .as_ref()
+        .and_then(|limit| Some(Keyed { param: limit.key.clone()?, gate: json!({ "most": limit.most }) }));
     let rate = limits.rate.as_ref().and_then(|pace| {
         Some(Keyed { param: pace.key.clone()?, gate: json!({ "rate": Rate { most: pace.most, per: pace.per } }) })
     });

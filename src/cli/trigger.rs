@@ -34,7 +34,11 @@ pub(super) async fn run(cli: &Cli, args: &TriggerArgs, out: &mut dyn Write) -> R
             }
             writeln!(out, "{}", serde_json::to_string_pretty(&run)?)?;
         } else if triggered.replayed {
-            writeln!(out, "run {id} of {} was asked for with this key before; `sexton runs show {id}` tells how it goes", args.what.job)?;
+            writeln!(
+                out,
+                "run {id} of {} was asked for with this key before; `sexton runs show {id}` tells how it goes",
+                args.what.job
+            )?;
         } else {
             writeln!(out, "queued run {id} of {}; `sexton runs show {id}` tells how it goes", args.what.job)?;
         }

@@ -120,9 +120,13 @@ async fn the_guide_does_what_it_says_with_no_right_on_a_table() {
     sqlx::raw_sql(order).execute(&mut app).await.expect("the guide's example");
     let run = run_when(stand.pool(), "ship-order", "is done", |run| run.state == "done").await;
     assert_eq!(run.report["number"], json!(4711));
-    let lines: i32 = sqlx::query_scalar("select lines from orders where number = 4711").fetch_one(&mut app).await.unwrap();
+    let lines: i32 =
+        sqlx::query_scalar("select lines from orders where number = 4711").fetch_one(&mut app).await.unwrap();
     assert_eq!(lines, 3);
-    assert_eq!(keyed(&mut app, "ship-order", json!({"number": 4711, "carrier": "post"}), "order-4711").await.unwrap(), run.id);
+    assert_eq!(
+        keyed(&mut app, "ship-order", json!({"number": 4711, "carrier": "post"}), "order-4711").await.unwrap(),
+        run.id
+    );
     app.close().await.unwrap();
     let gone = format!("drop owned by {role} cascade; drop role {role}");
     sqlx::raw_sql(AssertSqlSafe(gone)).execute(&mut *owner).await.unwrap();
@@ -140,7 +144,11 @@ async fn a_rollback_leaves_no_run_and_a_commit_wakes_a_worker() {
     let mut tx = stand.pool().begin().await.unwrap();
     let mut made = Vec::new();
     for number in 1..=20 {
-        made.push(keyed(&mut tx, "ship-order", json!({"number": number, "carrier": "bike"}), &format!("k{number}")).await.unwrap());
+        made.push(
+            keyed(&mut tx, "ship-order", json!({"number": number, "carrier": "bike"}), &format!("k{number}"))
+                .await
+                .unwrap(),
+        );
     }
     assert_eq!(count(stand.pool()).await, 0, "nothing is to be seen of it before");
     tx.commit().await.unwrap();
@@ -167,11 +175,26 @@ async fn what_is_wrong_is_refused_and_says_what_to_do() {
     for (job, params, message, hint) in [
         ("ship-ordr", good, "no job `ship-ordr` is active", "Did you mean `ship-order`?"),
         ("anything", json!({}), "no job `anything` is active", "The jobs are: "),
-        ("ship-order", json!({"number": 1, "carrier": "post", "colour": 1}), "`ship-order` has no parameter `colour`", "What may be set: carrier, number"),
+        (
+            "ship-order",
+            json!({"number": 1, "carrier": "post", "colour": 1}),
+            "`ship-order` has no parameter `colour`",
+            "What may be set: carrier, number",
+        ),
         ("ship-order", json!({"number": 1}), "`ship-order` needs the parameter `carrier`", "Give it a value"),
-        ("ship-order", json!({"number": "x", "carrier": "post"}), "`number` must be a whole number, not \"x\"", "[params]"),
+        (
+            "ship-order",
+            json!({"number": "x", "carrier": "post"}),
+            "`number` must be a whole number, not \"x\"",
+            "[params]",
+        ),
         ("ship-order", json!({"number": 0, "carrier": "post"}), "`number` must be at least 1, not 0", "[params]"),
-        ("ship-order", json!({"number": 1, "carrier": "ship"}), "`carrier` must be one of post, bike, not ship", "[params]"),
+        (
+            "ship-order",
+            json!({"number": 1, "carrier": "ship"}),
+            "`carrier` must be one of post, bike, not ship",
+            "[params]",
+        ),
         ("ship-order", json!([1]), "params must be an object", "Write params"),
     ] {
         let (code, said, help) = refused(enqueue(stand.pool(), job, params).await);
@@ -192,7 +215,10 @@ async fn before_a_daemon_has_published_its_jobs_nothing_is_enqueued() {
     let queue = Database::new().await;
     assert_eq!(refused(enqueue(queue.pool(), "ship-order", json!({})).await).0, "55000");
     // As an older binary applies files.
-    sqlx::query("insert into sexton.revision (digest, files, applied_by) values ('x', '{}', 'a test')").execute(queue.pool()).await.unwrap();
+    sqlx::query("insert into sexton.revision (digest, files, applied_by) values ('x', '{}', 'a test')")
+        .execute(queue.pool())
+        .await
+        .unwrap();
     assert_eq!(refused(enqueue(queue.pool(), "ship-order", json!({})).await).0, "55000");
 }
 
@@ -217,8 +243,9 @@ async fn a_run_is_the_same_as_over_http() {
         json!({"ids": ["b", "c \"d\""], "share": 2, "dry": "false", "count": "+7", "older": "120m"}),
         json!({"ids": " b ,,c\u{a0}", "share": "1e-7", "target": "other", "count": -5}),
         json!({"ids": 12, "share": 5e20, "older": "48h"}),
-        json!({"ids": [long], "share": "2.50", "older": "1500ms"}),
-        json!({"ids": [], "share": 1e21}),
+        json!({"ids": [long], "share": "2.50", "older": "5400s"}),
+        json!({"ids": [], "share": 1e20}),
+        json!({"share": 1e21}),
         json!({"ids": [1]}),
         json!({"share": "inf"}),
         json!({"share": ".5", "older": "3600s"}),
@@ -241,7 +268,8 @@ async fn a_run_is_the_same_as_over_http() {
     let (mut same, mut refusals) = (0, 0);
     let mut needs = BTreeSet::new();
     for (job, params) in all {
-        let posted = stand.api.ask(Method::POST, &format!("/api/v1/jobs/{job}/runs"), Some(json!({"params": params}))).await;
+        let posted =
+            stand.api.ask(Method::POST, &format!("/api/v1/jobs/{job}/runs"), Some(json!({"params": params}))).await;
         let called = enqueue(stand.pool(), job, params.clone()).await;
         if posted.status() == StatusCode::ACCEPTED {
             let posted: Value = posted.json().await.unwrap();
@@ -256,7 +284,7 @@ async fn a_run_is_the_same_as_over_http() {
             refusals += 1;
         }
     }
-    assert!(same >= 8 && refusals >= 9, "{same} the same, {refusals} refused");
+    assert!(same == 9 && refusals == 13, "{same} the same, {refusals} refused");
     assert!(needs.len() >= 3, "{needs:?}");
     // What it needs cannot be known beforehand, but for the default.
     enqueue(stand.pool(), "free", json!({"target": "collector"})).await.unwrap();
@@ -278,11 +306,15 @@ async fn one_key_makes_one_run_from_every_side() {
 
     let url = format!("{}/api/v1/jobs/ship-order/runs", stand.api.address());
     let post = async |number: i32, key: &str| {
-        let request = reqwest::Client::new().post(&url).bearer_auth(crate::daemon::http::TOKEN).header("Idempotency-Key", key);
+        let request =
+            reqwest::Client::new().post(&url).bearer_auth(crate::daemon::http::TOKEN).header("Idempotency-Key", key);
         request.json(&json!({"params": {"number": number, "carrier": "post"}})).send().await.unwrap()
     };
     let again = post(5, "order-5").await;
-    assert_eq!((again.status(), again.headers()["idempotency-replayed"].to_str().unwrap()), (StatusCode::ACCEPTED, "true"));
+    assert_eq!(
+        (again.status(), again.headers()["idempotency-replayed"].to_str().unwrap()),
+        (StatusCode::ACCEPTED, "true")
+    );
     assert_eq!(again.headers()["location"].to_str().unwrap(), format!("/api/v1/runs/{run}"));
     assert_eq!(again.json::<Value>().await.unwrap()["id"], run.to_string());
     let other = stand.api.problem(post(6, "order-5").await, StatusCode::UNPROCESSABLE_ENTITY).await;
@@ -292,14 +324,18 @@ async fn one_key_makes_one_run_from_every_side() {
     let long = stand.api.problem(post(7, &"k".repeat(256)).await, StatusCode::BAD_REQUEST).await;
     assert!(long["detail"].as_str().unwrap().contains("255"), "{long}");
 
-    let args = ["--json", "trigger", "ship-order", "--param", "number=5", "--param", "carrier=post", "--key", "order-5"];
+    let args =
+        ["--json", "trigger", "ship-order", "--param", "number=5", "--param", "carrier=post", "--key", "order-5"];
     let told = stand.site.sexton(&args).await;
     let told: Value = serde_json::from_str(&told.stdout).unwrap_or_else(|error| panic!("{error}: {}", told.stderr));
     assert_eq!((told["id"].as_str(), told["replayed"].as_bool()), (Some(run.to_string().as_str()), Some(true)));
     assert_eq!(count(stand.pool()).await, 2);
 
     assert_eq!(sexton::queue::prune_keys(&mut connection, sexton::queue::KEPT).await.unwrap(), 0);
-    sqlx::query("update sexton.idempotency_key set made_at = now() - interval '8 days' where key = 'order-5'").execute(&mut *connection).await.unwrap();
+    sqlx::query("update sexton.idempotency_key set made_at = now() - interval '8 days' where key = 'order-5'")
+        .execute(&mut *connection)
+        .await
+        .unwrap();
     assert_eq!(sexton::queue::prune_keys(&mut connection, sexton::queue::KEPT).await.unwrap(), 1);
     assert_ne!(keyed(&mut connection, "ship-order", params, "order-5").await.unwrap(), run);
     stand.daemon.terminate().await;
@@ -331,7 +367,11 @@ async fn two_transactions_with_one_key_make_one_run() {
             waits.then_some(())
         })
         .await;
-        if commits { first.commit().await.unwrap() } else { first.rollback().await.unwrap() }
+        if commits {
+            first.commit().await.unwrap()
+        } else {
+            first.rollback().await.unwrap()
+        }
         let two = tokio::time::timeout(BOUND, second).await.expect("in time").unwrap();
         assert_eq!(one == two, commits);
     }
