@@ -1,8 +1,6 @@
--- Say that daemon $1 lives, forget those that have been silent for a day, and tell what is active.
+-- Say that daemon $1 lives, and tell what is active.
 with alive as (
     update sexton.daemon_files set seen_at = now() where daemon = $1 returning 1
-), silent as (
-    delete from sexton.daemon_files where daemon <> $1 and seen_at < now() - interval '1 day'
 )
 select id as revision, digest, applied_by, (
     select count(*)

@@ -1,7 +1,7 @@
 //! What the vaults have, in the queue's database: for figures, for what is usual, and for what is late. The vault stays the
 //! truth, and nothing here ever makes a backup bad.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -14,7 +14,16 @@ use super::{
     proof::Proof,
     shelf::{self, Entry, Seen},
 };
-use crate::{db::failure, outcome::Failure, vault::Vault};
+use crate::{
+    db::{failure, forget::Forget},
+    outcome::Failure,
+    vault::Vault,
+};
+
+/// How long it is kept that a backup was there.
+pub const DELETED_AFTER: Duration = Duration::from_secs(400 * 24 * 3600);
+/// Backups that were deleted.
+pub const DELETED: Forget = Forget { statement: include_str!("../../sql/backups/forget_deleted.sql") };
 
 /// The catalogue in one queue's database.
 #[derive(Debug, Clone)]
@@ -105,8 +114,6 @@ impl Catalogue {
         }
         let gone = sqlx::query(include_str!("../../sql/backups/gone.sql")).bind(vault.name()).bind(name).bind(here);
         synced.gone = gone.execute(&self.pool).await.map_err(|error| failure(&error))?.rows_affected();
-        let prune = sqlx::query(include_str!("../../sql/backups/prune.sql")).execute(&self.pool).await;
-        prune.map_err(|error| failure(&error))?;
         Ok(synced)
     }
 

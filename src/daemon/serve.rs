@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     backups, clock,
     files::{Keeper, Occasion, ReloadError},
-    instance, logging, ready, runlog, signals,
+    forget, instance, logging, ready, signals,
     wire::{self, Parts},
 };
 use crate::{
@@ -108,7 +108,7 @@ impl Daemon {
             side.spawn(serve_http(listener, surface, over.clone()));
         }
         side.spawn(measure(parts.pool.clone(), over.clone()));
-        side.spawn(runlog::keep(parts.pool.clone(), over.clone()));
+        side.spawn(forget::keep(parts.pool.clone(), settings.retention, over.clone()));
         side.spawn(clock::keep_measuring(parts.pool.clone(), skew, over.clone()));
         if !admitted {
             if !instance::admitted(&parts.pool, settings.instance.as_deref(), &parts.by(), &stop).await {

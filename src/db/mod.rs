@@ -3,6 +3,7 @@
 mod doubt;
 mod failure;
 mod follow;
+pub mod forget;
 mod hosts;
 mod login;
 mod migrate;

@@ -5,6 +5,7 @@
 //! or ten daemons decide every slot once. A pause stops a schedule, or all; the instance says whose queue this is.
 
 mod decide;
+pub mod forget;
 mod instance;
 mod jobs;
 mod look;

@@ -5,6 +5,7 @@
 
 mod deliver;
 mod events;
+pub mod forget;
 mod health;
 mod record;
 

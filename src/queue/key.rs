@@ -1,13 +1,10 @@
 //! Idempotency keys: a request that comes twice makes one run.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
-
-/// How long a key is kept: whoever asks again later makes a new run.
-pub const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The longest key, in characters.
 pub const LONGEST: usize = 255;
@@ -46,10 +43,4 @@ pub async fn find_key(
 ) -> Result<Option<Kept>, sqlx::Error> {
     let find = sqlx::query_as(include_str!("../../sql/queue/find_key.sql"));
     find.bind(job).bind(key).bind(Json(params)).fetch_optional(connection).await
-}
-
-/// Forgets keys that were taken longer ago than `kept`; how many.
-pub async fn prune_keys(connection: &mut PgConnection, kept: Duration) -> Result<u64, sqlx::Error> {
-    let pruned = sqlx::query(include_str!("../../sql/queue/prune_keys.sql")).bind(kept).execute(connection).await?;
-    Ok(pruned.rows_affected())
 }

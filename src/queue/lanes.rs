@@ -169,13 +169,3 @@ pub async fn equip(database: impl PgExecutor<'_>, worker: Uuid, has: &[String]) 
     sqlx::query(include_str!("../../sql/queue/lanes_equip.sql")).bind(worker).bind(has).execute(database).await?;
     Ok(())
 }
-
-/// Forgets lanes that nothing was enqueued in for long, and rates that are whole again.
-pub async fn forget_lanes(pool: &PgPool) -> Result<(), sqlx::Error> {
-    for statement in
-        [include_str!("../../sql/queue/lanes_forget.sql"), include_str!("../../sql/queue/rates_forget.sql")]
-    {
-        sqlx::query(statement).execute(pool).await?;
-    }
-    Ok(())
-}

@@ -92,8 +92,3 @@ pub async fn bury(database: impl PgExecutor<'_>, workers: &[Uuid]) -> Result<(),
     sqlx::query(include_str!("../../sql/queue/bury.sql")).bind(workers).execute(database).await?;
     Ok(())
 }
-
-/// Forgets workers that have been silent for a day and hold nothing; tells how many.
-pub async fn sweep(database: impl PgExecutor<'_>) -> Result<u64, sqlx::Error> {
-    Ok(sqlx::query(include_str!("../../sql/queue/sweep.sql")).execute(database).await?.rows_affected())
-}

@@ -6,6 +6,7 @@
 
 mod error;
 mod read;
+mod retention;
 mod shape;
 mod share;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use crate::{
 };
 
 pub use error::{SettingsError, SettingsProblem};
+pub use retention::Retention;
 pub use share::{Share, ShareError};
 
 /// What one daemon is.
@@ -48,6 +50,8 @@ pub struct Settings {
     pub files: Files,
     /// How much this daemon takes on.
     pub worker: Worker,
+    /// How long the queue's database keeps what is over.
+    pub retention: Retention,
     /// How it logs.
     pub log: Log,
 }

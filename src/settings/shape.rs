@@ -10,6 +10,7 @@ use std::{
 use super::{
     Alerts, Channel, Database, Direct, Files, Http, Log, LogFormat, Settings, Share, Target, Worker,
     read::{Reader, Table},
+    retention::retention,
     vaults::vault,
 };
 use crate::{lanes, span::Span};
@@ -26,6 +27,7 @@ pub(super) fn settings(reader: &mut Reader<'_>, mut root: Table, path: Option<Pa
         http: http(reader, &mut root),
         files: files(reader, &mut root),
         worker: worker(reader, &mut root),
+        retention: retention(reader, &mut root),
         log: log(reader, &mut root),
     };
     reader.end(root);

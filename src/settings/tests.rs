@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    Channel, Checksums, Settings, VaultPlace,
+    Channel, Checksums, Retention, Settings, VaultPlace,
     read::{Secrets, load},
 };
 use crate::secret::Secret;
@@ -113,6 +113,7 @@ fn the_example_can_be_used_as_it_stands_and_with_every_comment_taken_away() {
     let settings = with(example, &[], &[]).expect("settings");
     assert_eq!(settings.alerts.default, ["ops"]);
     assert!(settings.http.is_none());
+    assert_eq!(settings.retention, Retention::default(), "the example shows what holds without it");
 
     let keys = [
         "instance",
@@ -157,6 +158,21 @@ fn the_example_can_be_used_as_it_stands_and_with_every_comment_taken_away() {
     let VaultPlace::S3(s3) = &settings.vaults["offsite"].place else { panic!("offsite is a bucket") };
     assert_eq!((s3.sse.as_deref(), s3.checksums), (Some("aws:kms"), Some(Checksums::Sha256)));
     assert_eq!(s3.access_key_id.as_ref().map(Secret::reveal), Some("i"));
+}
+
+#[test]
+fn what_is_kept_can_be_said_but_not_for_less_than_a_day() {
+    let base = "[database]\nurl = \"postgres://db/x\"\n[retention]\n";
+    let found = with(&format!("{base}done = \"7d\"\nlast = 3"), &[], &[]).expect("settings").retention;
+    assert_eq!((found.done.days(), found.failed.days(), found.last), (7, 365, 3));
+    let told = with(&format!("{base}log = \"23h\"\nlast = 0\nslot = \"9d\""), &[], &[]).expect_err("problems");
+    insta::assert_snapshot!(told, @r#"
+        sexton.toml:4: retention.log: is shorter than a day
+          help: write log = "30d"
+        sexton.toml:5: retention.last: must be a whole number from 1 to 10000
+        sexton.toml:6: retention.slot: is not a setting
+          help: did you mean `slots`?
+    "#);
 }
 
 #[test]

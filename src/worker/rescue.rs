@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::Connection;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -17,13 +17,9 @@ use crate::{
     queue::{self, Fate, Rescued},
 };
 
-/// How often workers that are gone for good are forgotten.
-const SWEEP: Duration = Duration::from_secs(3600);
-
 /// Looks for lost runs until `over`.
 pub(super) async fn keep(shared: Arc<Shared>, over: CancellationToken) {
     let mut wire = Wire::new(shared.pool.clone()).beside(shared.contact.clone());
-    let mut sweep_at = Instant::now() + SWEEP;
     loop {
         match look(&shared, &mut wire).await {
             Ok(rescued) if rescued.is_empty() => {}
@@ -34,15 +30,6 @@ pub(super) async fn keep(shared: Arc<Shared>, over: CancellationToken) {
             }
             // The heartbeat and the dispatcher say so already.
             Err(error) => tracing::debug!(%error, "cannot look for lost runs"),
-        }
-        if sweep_at <= Instant::now() {
-            sweep_at = Instant::now() + SWEEP;
-            if let Err(error) = queue::forget_lanes(&shared.pool).await {
-                tracing::debug!(%error, "cannot forget lanes that are gone");
-            }
-            if let Err(error) = wire.with(async |connection| queue::sweep(connection).await).await {
-                tracing::debug!(%error, "cannot forget workers that are gone");
-            }
         }
         tokio::select! {
             () = over.cancelled() => return,

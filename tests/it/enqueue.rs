@@ -4,6 +4,10 @@ use std::collections::BTreeSet;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sexton::{
+    db::forget::forget,
+    queue::forget::{KEYS, KEYS_AFTER},
+};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -331,12 +335,13 @@ async fn one_key_makes_one_run_from_every_side() {
     assert_eq!((told["id"].as_str(), told["replayed"].as_bool()), (Some(run.to_string().as_str()), Some(true)));
     assert_eq!(count(stand.pool()).await, 2);
 
-    assert_eq!(sexton::queue::prune_keys(&mut connection, sexton::queue::KEPT).await.unwrap(), 0);
+    let forgotten = async || forget(stand.pool(), KEYS, KEYS_AFTER).await.unwrap();
+    assert_eq!(forgotten().await, 0);
     sqlx::query("update sexton.idempotency_key set made_at = now() - interval '8 days' where key = 'order-5'")
         .execute(&mut *connection)
         .await
         .unwrap();
-    assert_eq!(sexton::queue::prune_keys(&mut connection, sexton::queue::KEPT).await.unwrap(), 1);
+    assert_eq!(forgotten().await, 1);
     assert_ne!(keyed(&mut connection, "ship-order", params, "order-5").await.unwrap(), run);
     stand.daemon.terminate().await;
 }

@@ -18,6 +18,7 @@ mod enqueue;
 mod example_kind;
 mod faults;
 mod files;
+mod forget;
 mod kinds;
 mod limits;
 mod next;

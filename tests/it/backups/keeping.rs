@@ -12,7 +12,7 @@ use clap::Parser;
 use serde_json::{Value, json};
 use sexton::{
     backups::{
-        catalogue::Catalogue,
+        catalogue::{self, Catalogue},
         hold::Hold,
         keep::Keep,
         name::{Stem, Verdict},
@@ -22,6 +22,7 @@ use sexton::{
     },
     child::Spawner,
     cli::{self, Cli},
+    db::forget::forget,
     kinds::{Broken, Ctx, Env, Kind, Rotate},
     outcome::{Failure, Outcome, Report},
     vault::{Options, Vault, Vaults},
@@ -409,7 +410,7 @@ async fn an_empty_catalogue_is_filled_from_the_vault_and_jobs_say_how_long_backu
     // What is long gone is forgotten.
     let age = "update sexton.backup set deleted_at = now() - interval '401 days' where stem = $1";
     sqlx::query(age).bind(&all[5]).execute(queue.pool()).await.expect("older");
-    run(&["rebuild"]).await.0.expect("rebuilt");
+    forget(queue.pool(), catalogue::DELETED, catalogue::DELETED_AFTER).await.expect("forgotten");
     assert_eq!((count(false).await, count(true).await), (4, 2));
     // What the catalogue does not know costs nothing: the vault has it.
     sqlx::query("delete from sexton.backup").execute(queue.pool()).await.expect("forgotten");
