@@ -7,6 +7,7 @@ mod alerts;
 mod backfill;
 mod backups;
 mod bench;
+mod benchmark;
 mod campaign;
 mod chaos;
 mod collector;
