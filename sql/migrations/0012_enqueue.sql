@@ -304,6 +304,8 @@ declare
     who constant text := coalesce(enqueue.requested_by, session_user::text);
     kept record;
     known sexton.job;
+    made jsonb;
+    shared record;
     near text;
 begin
     if enqueue.job is null then
@@ -362,12 +364,19 @@ begin
                 select coalesce(string_agg(few.name, ', ' order by few.name), 'none')
                 from (select j.name from sexton.job as j order by j.name limit 20) as few)));
     end if;
+    made := sexton.resolve(known.spec, known.parts, given);
+    -- What hangs on the parameters is the run's own; see src/queue/snapshot.rs, which does the same.
+    shared := sexton.keep_spec(case when made ? 'params' then made - array['params', 'table', 'then'] else made end);
     insert into sexton.run (
-        id, job, kind, state, due_at, rank, priority, spec, lease, most_attempts, on_lost, chain, requested_by, first_due_at)
+        id, job, kind, state, due_at, rank, priority, spec, own, leads, lane, lease, most_attempts, on_lost, chain, requested_by, first_due_at)
     select new_id, known.name, known.kind,
            case when coalesce(enqueue.due_at, made_at) <= made_at then 'ready' else 'waiting' end::sexton.live_state,
            due.at, due.at - own.priority * interval '1 minute', own.priority,
-           sexton.resolve(known.spec, known.parts, given), known.lease, known.most_attempts, known.on_lost, new_id, who, due.at
+           shared.id,
+           case when made ? 'params' then (
+               select jsonb_object_agg(part.name, part.value) from jsonb_each(made) as part (name, value)
+               where part.name in ('params', 'table', 'then')) end,
+           made ? 'then', shared.lane, known.lease, known.most_attempts, known.on_lost, new_id, who, due.at
     from (select coalesce(enqueue.due_at, made_at) as at) as due,
          (select coalesce(enqueue.priority::smallint, known.priority) as priority) as own;
     -- Sent with the commit, once for the whole transaction.
@@ -378,4 +387,4 @@ $$;
 comment on function sexton.enqueue is 'Queues a run of a job in the caller''s transaction and gives its id. See docs/enqueue.md.';
 
 revoke execute on function sexton.enqueue, sexton.resolve, sexton.resolve_part, sexton.gate_value, sexton.accept_param,
-    sexton.span_ms, sexton.edits, sexton.uuid_v7, sexton.take_key from public;
+    sexton.span_ms, sexton.edits, sexton.uuid_v7, sexton.take_key, sexton.keep_spec, sexton.spec_id from public;

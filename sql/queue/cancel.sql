@@ -12,10 +12,10 @@ with wanted as materialized (
     returning run.*
 ), kept as (
     insert into sexton.history (
-        id, job, kind, state, due_at, first_due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at,
+        id, job, kind, state, due_at, first_due_at, priority, spec, own, lease, most_attempts, on_lost, schedule, nominal_at,
         caught_up, parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, finished_at,
         attempts, why, cancel_by)
-    select id, job, kind, 'cancelled', due_at, first_due_at, priority, spec, lease, most_attempts, on_lost, schedule,
+    select id, job, kind, 'cancelled', due_at, first_due_at, priority, spec, own, lease, most_attempts, on_lost, schedule,
            nominal_at, caught_up, parent, chain, requested_by, created_at, spent, losses, token + 1, worker, started_at,
            clock_timestamp(), attempts, $3, $2
     from gone
@@ -39,4 +39,4 @@ select case
            else (select state::text from sexton.history where id = $1)
        end as verdict,
        -- Only of what others come after.
-       (select chain from gone where spec ? 'then') as chain
+       (select chain from gone where leads) as chain

@@ -1,4 +1,4 @@
--- Claim up to $2 ready runs that need nothing, that nothing limits and that are not paused for worker $1, lowest rank first.
+-- Claim up to $2 ready runs that need nothing, that nothing limits and that are not paused for worker $1, lowest rank first; their snapshots but for $3, which it knows.
 with picked as materialized (
     select id
     from sexton.run
@@ -17,12 +17,13 @@ with picked as materialized (
         token = greatest(coalesce(token, 0) + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint)
     -- An array, not a join: however many are ready, only these are looked up.
     where id = any (array(select id from picked))
-    returning id, token, job, kind, spec, spent as attempt, most_attempts, lease,
+    returning id, token, job, kind, spec, own, spent as attempt, most_attempts, lease,
               schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, first_due_at, started_at, rank, lane
 )
-select claimed.id, token, claimed.job, kind, spec, attempt, most_attempts, extract(epoch from lease)::float8 as lease,
-       schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, first_due_at, started_at, lane,
+select claimed.id, token, claimed.job, kind, claimed.spec, spec.body, own, attempt, most_attempts, extract(epoch from lease)::float8 as lease,
+       schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, first_due_at, started_at, claimed.lane,
        health.last_success_at as previous_success_at
 from claimed
 left join sexton.health on health.subject = claimed.job
+left join sexton.spec on spec.id = claimed.spec and spec.id <> all ($3)
 order by rank

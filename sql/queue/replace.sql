@@ -9,12 +9,12 @@ with gone as (
     returning *
 ), kept as (
     insert into sexton.history (
-        id, job, kind, state, due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at, caught_up,
+        id, job, kind, state, due_at, priority, spec, own, lease, most_attempts, on_lost, schedule, nominal_at, caught_up,
         parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, finished_at, attempts, why)
-    select id, job, kind, 'skipped', due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at, caught_up,
+    select id, job, kind, 'skipped', due_at, priority, spec, own, lease, most_attempts, on_lost, schedule, nominal_at, caught_up,
            parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, clock_timestamp(), attempts, $2
     from gone
 )
 select id, chain
 from gone
-where spec ? 'then'
+where leads

@@ -24,10 +24,10 @@ with lost as materialized (
     returning run.*, lost.goes
 ), kept as (
     insert into sexton.history (
-        id, job, kind, state, due_at, first_due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at,
+        id, job, kind, state, due_at, first_due_at, priority, spec, own, lease, most_attempts, on_lost, schedule, nominal_at,
         caught_up, parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, finished_at,
         attempts, why, help, cancel_by)
-    select id, job, kind, goes::sexton.final_state, due_at, first_due_at, priority, spec, lease, most_attempts, on_lost,
+    select id, job, kind, goes::sexton.final_state, due_at, first_due_at, priority, spec, own, lease, most_attempts, on_lost,
            schedule, nominal_at, caught_up, parent, chain, requested_by, created_at, spent, losses + 1, token + 1,
            worker, started_at, clock_timestamp(), attempts,
            case when goes = 'cancelled' then coalesce(cancel_why, 'cancelled; its worker was lost')
@@ -53,8 +53,9 @@ with lost as materialized (
     using lost
     where progress.run = lost.id
 )
-select run.id as run, run.job, run.kind, run.spec, run.schedule, lost.spent as attempt, lost.silent as worker,
+select run.id as run, run.job, run.kind, coalesce(spec.body, '{}') || coalesce(run.own, '{}') as spec, run.schedule, lost.spent as attempt, lost.silent as worker,
        lost.goes, run.cancel_by, run.chain,
-       lost.goes in ('failed', 'cancelled') and run.spec ? 'then' as followed
+       lost.goes in ('failed', 'cancelled') and run.leads as followed
 from lost
 join sexton.run using (id)
+left join sexton.spec on spec.id = run.spec

@@ -6,16 +6,17 @@ with dead as (
     returning *
 ), revived as (
     insert into sexton.run (
-        id, job, kind, state, due_at, first_due_at, rank, priority, spec, lease, most_attempts, on_lost, schedule,
+        id, job, kind, state, due_at, first_due_at, rank, priority, spec, own, lane, leads, lease, most_attempts, on_lost, schedule,
         nominal_at, caught_up, parent, chain, requested_by, created_at, token, attempts)
-    select id, job, kind, 'ready', now(), coalesce(first_due_at, due_at), now() - priority * interval '1 minute',
-           priority, spec, lease, most_attempts,
+    select dead.id, job, kind, 'ready', now(), coalesce(first_due_at, due_at), now() - priority * interval '1 minute',
+           priority, spec, own, coalesce(spec.lane, 0), coalesce(spec.body || coalesce(own, '{}') ? 'then', false), lease, most_attempts,
            on_lost, schedule, nominal_at, caught_up, parent, chain, requested_by, created_at, token,
            attempts || jsonb_build_object(
                'attempt', spent, 'token', token, 'worker', worker, 'started_at', started_at, 'ended_at', finished_at,
                'outcome', state, 'why', why, 'help', help, 'cancel_by', cancel_by, 'report', report,
                'retried_by', $2::text, 'retried_at', clock_timestamp())
     from dead
+    left join sexton.spec on spec.id = dead.spec
 ), let_go as (
     update sexton.run
     set state = 'ready',

@@ -6,7 +6,7 @@ with given as materialized (
         as input (run, token, goes, pause, why, help, who, report)
 ), mine as materialized (
     select run.id, given.pause, given.help, given.report, given.goes = 'lost' as lost,
-           case when run.spec ? 'then' then run.chain end as chain,
+           case when run.leads then run.chain end as chain,
            -- A cancel that came while the attempt ended by itself is kept, not lost in another attempt.
            case
                when asked and given.goes in ('retrying', 'snoozed', 'given_back', 'lost') then 'cancelled'
@@ -29,10 +29,10 @@ with given as materialized (
     returning run.*, mine.goes, mine.why, mine.help, mine.who, mine.report, mine.lost
 ), kept as (
     insert into sexton.history (
-        id, job, kind, state, due_at, first_due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at,
+        id, job, kind, state, due_at, first_due_at, priority, spec, own, lease, most_attempts, on_lost, schedule, nominal_at,
         caught_up, parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, finished_at,
         attempts, report, why, help, cancel_by)
-    select id, job, kind, goes::sexton.final_state, due_at, first_due_at, priority, spec, lease, most_attempts, on_lost,
+    select id, job, kind, goes::sexton.final_state, due_at, first_due_at, priority, spec, own, lease, most_attempts, on_lost,
            schedule, nominal_at, caught_up, parent, chain, requested_by, created_at, spent, losses + lost::integer,
            token, worker, started_at, clock_timestamp(), attempts, coalesce(report, '{}'), why, help,
            case when goes = 'cancelled' then who end

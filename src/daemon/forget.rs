@@ -40,12 +40,13 @@ pub enum Bound {
 use Bound::{Age, Days, History, Nature, With};
 
 /// Every table of the schema, in the order in which they are looked after: what others refer to comes after them.
-pub const BOUNDS: [(&str, Bound); 20] = [
+pub const BOUNDS: [(&str, Bound); 21] = [
     ("run_log", Days),
     ("history", History),
     ("run", Nature("what is not over")),
     ("progress", Age(queue::PROGRESS, |_| queue::PROGRESS_AFTER)),
     ("worker", Age(queue::WORKERS, |_| queue::WORKERS_AFTER)),
+    ("spec", Age(queue::SPECS, |_| queue::SPECS_AFTER)),
     ("lane", Age(queue::LANES, |_| queue::LANES_AFTER)),
     ("gate_rate", Age(queue::RATES, |_| queue::RATES_AFTER)),
     ("idempotency_key", Age(queue::KEYS, |_| queue::KEYS_AFTER)),

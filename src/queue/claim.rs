@@ -1,11 +1,13 @@
 //! Which runs a worker gets, and when there will be more.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
-use sqlx::{FromRow, PgExecutor, Row, postgres::PgRow};
+use serde_json::{Map, Value};
+use sqlx::{FromRow, PgExecutor, Row as _, postgres::PgRow};
 use uuid::Uuid;
+
+use super::Snapshot;
 
 /// A run that a worker holds, with the token that every write of this attempt carries.
 #[derive(Debug, Clone)]
@@ -18,8 +20,8 @@ pub struct Claimed {
     pub job: String,
     /// The kind's name.
     pub kind: String,
-    /// The snapshot, unread: one that cannot be read fails its own attempt and nothing else.
-    pub spec: Value,
+    /// The snapshot: one that cannot be read fails its own attempt and nothing else.
+    pub spec: Arc<Snapshot>,
     /// 1 for the first attempt.
     pub attempt: i32,
     /// Attempts in all.
@@ -50,16 +52,25 @@ pub struct Claimed {
     pub previous_success_at: Option<DateTime<Utc>>,
 }
 
-impl FromRow<'_, PgRow> for Claimed {
+/// A claimed run as the database tells it: the shared snapshot only where it is not known yet.
+pub(super) struct Row {
+    claimed: Claimed,
+    spec: Uuid,
+    body: Option<Value>,
+    own: Option<Map<String, Value>>,
+}
+
+impl FromRow<'_, PgRow> for Row {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let started_at: DateTime<Utc> = row.try_get("started_at")?;
         let since = |due: DateTime<Utc>| (started_at - due).to_std().unwrap_or_default();
-        Ok(Self {
+        let own: Option<Value> = row.try_get("own")?;
+        let claimed = Claimed {
             id: row.try_get("id")?,
             token: row.try_get("token")?,
             job: row.try_get("job")?,
             kind: row.try_get("kind")?,
-            spec: row.try_get("spec")?,
+            spec: Snapshot::new(Value::Null),
             attempt: row.try_get("attempt")?,
             most_attempts: row.try_get("most_attempts")?,
             lease: Duration::try_from_secs_f64(row.try_get("lease")?).unwrap_or(Duration::from_secs(45)),
@@ -74,19 +85,69 @@ impl FromRow<'_, PgRow> for Claimed {
             late_by: since(row.try_get("first_due_at")?),
             lane: row.try_get("lane")?,
             previous_success_at: row.try_get("previous_success_at")?,
-        })
+        };
+        let own = own.and_then(|own| if let Value::Object(own) = own { Some(own) } else { None });
+        Ok(Self { claimed, spec: row.try_get("spec")?, body: row.try_get("body")?, own })
     }
 }
 
-/// Claims up to `slots` ready runs that need nothing and that nothing limits for `worker`, in the order of their rank;
-/// [`claim_lanes`](super::claim_lanes) takes the others. Each is this worker's alone until it is
-/// settled or its lease is over.
+/// How many snapshots a worker remembers.
+const KNOWN: usize = 100;
+
+/// What a worker claims with: whose name it claims in, and the snapshots that it has seen.
+#[derive(Debug)]
+pub struct Claims {
+    pub(super) worker: Uuid,
+    known: HashMap<Uuid, Arc<Snapshot>>,
+}
+
+impl Claims {
+    /// Of a worker that has seen none.
+    pub fn new(worker: Uuid) -> Self {
+        Self { worker, known: HashMap::new() }
+    }
+
+    /// Claims up to `slots` ready runs that need nothing and that nothing limits, in the order of their rank;
+    /// [`claim_lanes`](super::claim_lanes) takes the others. Each is this worker's alone until it is
+    /// settled or its lease is over.
+    pub async fn take(&mut self, database: impl PgExecutor<'_>, slots: usize) -> Result<Vec<Claimed>, sqlx::Error> {
+        let rows = sqlx::query_as(include_str!("../../sql/queue/claim.sql"))
+            .bind(self.worker)
+            .bind(i64::try_from(slots).unwrap_or(i64::MAX))
+            .bind(self.known())
+            .fetch_all(database)
+            .await?;
+        Ok(self.read(rows))
+    }
+
+    /// The snapshots that need not be sent again.
+    pub(super) fn known(&self) -> Vec<Uuid> {
+        self.known.keys().copied().collect()
+    }
+
+    /// The runs with their snapshots.
+    pub(super) fn read(&mut self, rows: Vec<Row>) -> Vec<Claimed> {
+        if self.known.len() > KNOWN {
+            self.known.clear();
+        }
+        let mut runs = Vec::with_capacity(rows.len());
+        for row in rows {
+            let shared = match (self.known.get(&row.spec), row.body) {
+                (Some(shared), _) => shared.clone(),
+                (None, Some(body)) => self.known.entry(row.spec).or_insert(Snapshot::new(body)).clone(),
+                // Its row is gone: the attempt fails and says so.
+                (None, None) => Snapshot::new(Value::Null),
+            };
+            let spec = row.own.map_or(shared.clone(), |own| shared.with(own));
+            runs.push(Claimed { spec, ..row.claimed });
+        }
+        runs
+    }
+}
+
+/// Claims once; a worker that goes on claiming keeps its [`Claims`].
 pub async fn claim(database: impl PgExecutor<'_>, worker: Uuid, slots: usize) -> Result<Vec<Claimed>, sqlx::Error> {
-    sqlx::query_as(include_str!("../../sql/queue/claim.sql"))
-        .bind(worker)
-        .bind(i64::try_from(slots).unwrap_or(i64::MAX))
-        .fetch_all(database)
-        .await
+    Claims::new(worker).take(database, slots).await
 }
 
 /// What promotion found.

@@ -3,11 +3,14 @@
 //! The columns that claiming and rescue need are taken from the [`Spec`] here, so that nothing later has to read the
 //! snapshot but the attempt itself.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool, types::Json};
+use serde_json::Value;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::Claimed;
+use super::{Claimed, Claims, snapshot::Split};
 use crate::{spec::Spec, state::OnLost};
 
 /// A run to be made.
@@ -74,24 +77,28 @@ pub async fn enqueue(connection: &mut PgConnection, run: &NewRun) -> Result<Uuid
 pub async fn enqueue_all(connection: &mut PgConnection, runs: &[NewRun]) -> Result<Vec<Uuid>, EnqueueError> {
     let ids: Vec<Uuid> = runs.iter().map(|_| Uuid::now_v7()).collect();
     let chains: Vec<Uuid> = runs.iter().zip(&ids).map(|(run, id)| run.chain.unwrap_or(*id)).collect();
+    let stored = Stored::of(runs).map_err(|error| sqlx::Error::Encode(error.into()))?;
     sqlx::query(include_str!("../../sql/queue/enqueue.sql"))
         .bind(&ids)
-        .bind(each(runs, |run| run.spec.job.clone()))
-        .bind(each(runs, |run| run.spec.kind.clone()))
+        .bind(each(runs, |run| &run.spec.job))
+        .bind(each(runs, |run| &run.spec.kind))
         .bind(each(runs, |run| run.due_at))
         .bind(each(runs, |run| run.spec.priority))
-        .bind(each(runs, |run| Json(run.spec.clone())))
+        .bind(&stored.places)
         .bind(each(runs, |run| run.spec.lease.0.as_secs_f64()))
         .bind(each(runs, |run| most_attempts(&run.spec)))
         .bind(each(runs, |run| on_lost(&run.spec)))
-        .bind(each(runs, |run| run.schedule.clone()))
+        .bind(each(runs, |run| run.schedule.as_ref()))
         .bind(each(runs, |run| run.nominal_at))
         .bind(each(runs, |run| run.caught_up))
         .bind(each(runs, |run| run.parent))
         .bind(chains)
-        .bind(each(runs, |run| run.requested_by.clone()))
+        .bind(each(runs, |run| &run.requested_by))
         .bind(each(runs, |run| run.behind))
         .bind(each(runs, |run| run.first_due_at))
+        .bind(&stored.own)
+        .bind(each(runs, |run| !run.spec.then.is_empty()))
+        .bind(&stored.bodies)
         .execute(connection)
         .await
         .map_err(|error| match error.as_database_error().and_then(|database| database.constraint()) {
@@ -101,20 +108,46 @@ pub async fn enqueue_all(connection: &mut PgConnection, runs: &[NewRun]) -> Resu
     Ok(ids)
 }
 
+/// The snapshots of runs, each body once.
+#[derive(Default)]
+struct Stored {
+    bodies: Vec<Value>,
+    /// By run: the place of its body, from 1.
+    places: Vec<i64>,
+    own: Vec<Option<Value>>,
+}
+
+impl Stored {
+    fn of(runs: &[NewRun]) -> Result<Self, serde_json::Error> {
+        let mut stored = Self::default();
+        let mut known: HashMap<String, i64> = HashMap::new();
+        for run in runs {
+            let Split { body, own } = Split::of(&run.spec)?;
+            let place = *known.entry(body.to_string()).or_insert_with(|| {
+                stored.bodies.push(body);
+                stored.bodies.len() as i64
+            });
+            stored.places.push(place);
+            stored.own.push(own);
+        }
+        Ok(stored)
+    }
+}
+
 /// Enqueues a run that is already leased to `worker`, for `sexton once`: no other worker ever sees it as ready.
 pub async fn enqueue_leased(pool: &PgPool, run: &NewRun, worker: Uuid) -> Result<Claimed, EnqueueError> {
     let mut transaction = pool.begin().await?;
     let id = enqueue(&mut transaction, run).await?;
-    let claimed = sqlx::query_as(include_str!("../../sql/queue/enqueue_leased.sql"))
+    let row = sqlx::query_as(include_str!("../../sql/queue/enqueue_leased.sql"))
         .bind(id)
         .bind(worker)
         .fetch_one(&mut *transaction)
         .await?;
     transaction.commit().await?;
-    Ok(claimed)
+    Ok(Claims::new(worker).read(vec![row]).remove(0))
 }
 
-fn each<T>(runs: &[NewRun], of: impl Fn(&NewRun) -> T) -> Vec<T> {
+fn each<'a, T>(runs: &'a [NewRun], of: impl Fn(&'a NewRun) -> T) -> Vec<T> {
     runs.iter().map(of).collect()
 }
 

@@ -21,9 +21,14 @@ pub const WORKERS_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// Workers.
 pub const WORKERS: Forget = Forget { statement: include_str!("../../sql/queue/forget_workers.sql") };
 
+/// How long a snapshot is kept that nothing is enqueued with.
+pub const SPECS_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Snapshots that no run has.
+pub const SPECS: Forget = Forget { statement: include_str!("../../sql/queue/forget_specs.sql") };
+
 /// How long a lane is kept that nothing is enqueued in.
 pub const LANES_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Lanes that no run has.
+/// Lanes that neither a run nor a snapshot has.
 pub const LANES: Forget = Forget { statement: include_str!("../../sql/queue/forget_lanes.sql") };
 
 /// How long a rate is kept that is whole.

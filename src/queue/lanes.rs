@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection, PgExecutor, PgPool, types::Json};
 use uuid::Uuid;
 
-use super::Claimed;
+use super::{Claimed, Claims};
 use crate::lanes::{Facts, Gate, Holder, Lane, Wait, Waiting, plan};
 
 /// What a look at the gates gave.
@@ -35,11 +35,11 @@ pub async fn lanes_ready(database: impl PgExecutor<'_>) -> Result<bool, sqlx::Er
     sqlx::query_scalar(include_str!("../../sql/queue/lanes_ready.sql")).fetch_one(database).await
 }
 
-/// Claims up to `slots` runs whose gates are open for `worker`, which has `has`, in the order of their rank and with
+/// Claims up to `slots` runs whose gates are open for the worker, which has `has`, in the order of their rank and with
 /// room for the runs without gates that come before.
 pub async fn claim_lanes(
     connection: &mut PgConnection,
-    worker: Uuid,
+    claims: &mut Claims,
     has: &[String],
     slots: usize,
 ) -> Result<LaneLook, sqlx::Error> {
@@ -49,16 +49,18 @@ pub async fn claim_lanes(
     if !ours {
         return Ok(LaneLook { again_in: Some(TAKEN), ..LaneLook::default() });
     }
-    let facts = Facts { now, slots, has: has.to_vec(), ..gather(&mut transaction, worker, slots).await? };
+    let facts = Facts { now, slots, has: has.to_vec(), ..gather(&mut transaction, claims.worker, slots).await? };
     let plan = plan(&facts);
     let again_in = plan.again_at.map(|at| (at - now).to_std().unwrap_or_default());
     let mut look = LaneLook { runs: Vec::new(), again_in };
     if !plan.start.is_empty() {
-        look.runs = sqlx::query_as(include_str!("../../sql/queue/claim_these.sql"))
-            .bind(worker)
+        let rows = sqlx::query_as(include_str!("../../sql/queue/claim_these.sql"))
+            .bind(claims.worker)
             .bind(&plan.start)
+            .bind(claims.known())
             .fetch_all(&mut *transaction)
             .await?;
+        look.runs = claims.read(rows);
         spend(&mut transaction, &plan.spent).await?;
     }
     transaction.commit().await?;

@@ -22,11 +22,12 @@ mod progress;
 mod rescue;
 mod settle;
 mod slots;
+mod snapshot;
 mod story;
 mod tries;
 
 pub use bell::nudge;
-pub use claim::{Claimed, Promoted, claim, promote};
+pub use claim::{Claimed, Claims, Promoted, claim, promote};
 pub use crowd::{Crowd, Others, advance, cancel_others, crowds, deferred, lock_jobs, replace};
 pub use enqueue::{EnqueueError, NewRun, enqueue, enqueue_all, enqueue_leased, most_attempts, on_lost};
 pub use key::{Kept, LONGEST, find_key, take_key};
@@ -39,6 +40,7 @@ pub use progress::{Far, progress};
 pub use rescue::{Fate, Rescued, rescue};
 pub use settle::{Ending, Goes, Settled, SettledRow, Verdict, settle};
 pub use slots::{SlotRun, of_slots, usual};
+pub use snapshot::Snapshot;
 pub use story::{Follow, News, State};
 pub use tries::Try;
 

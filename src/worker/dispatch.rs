@@ -22,7 +22,7 @@ use super::{
 use crate::{
     fault,
     metrics::START_DELAY,
-    queue::{Claimed, LaneLook, Promoted, advance, claim, claim_lanes, lanes_ready, promote},
+    queue::{Claimed, Claims, LaneLook, Promoted, advance, claim_lanes, lanes_ready, promote},
 };
 
 /// How many runs one claim takes at most.
@@ -39,6 +39,7 @@ pub(super) async fn keep(
     stop: CancellationToken,
 ) {
     let mut wire = Wire::new(shared.pool.clone()).beside(shared.contact.clone());
+    let mut claims = Claims::new(shared.me.id);
     let mut promote_at = Instant::now();
     let mut lanes_at = Instant::now();
     let mut failures = 0;
@@ -57,7 +58,7 @@ pub(super) async fn keep(
         }
         // A claim that is on its way is never abandoned: its reply says what we hold.
         let claiming = shared.claiming.lock().await;
-        let claimed = match look(&shared, &mut wire, permits.len(), &mut promote_at, &mut lanes_at).await {
+        let claimed = match look(&shared, &mut wire, &mut claims, permits.len(), &mut promote_at, &mut lanes_at).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 drop(claiming);
@@ -129,6 +130,7 @@ struct Looked {
 async fn claim_behind_gates(
     shared: &Shared,
     connection: &mut PgConnection,
+    claims: &mut Claims,
     promoted: Option<Promoted>,
     slots: usize,
 ) -> Result<LaneLook, sqlx::Error> {
@@ -137,20 +139,20 @@ async fn claim_behind_gates(
         Some(promoted) => promoted.gated || promoted.behind,
         None => lanes_ready(&mut *connection).await?,
     };
-    if ready { claim_lanes(connection, shared.me.id, &shared.has, slots).await } else { Ok(LaneLook::default()) }
+    if ready { claim_lanes(connection, claims, &shared.has, slots).await } else { Ok(LaneLook::default()) }
 }
 
 /// Promotes what is due, if anything may be, and claims.
 async fn look(
     shared: &Shared,
     wire: &mut Wire,
+    claims: &mut Claims,
     slots: usize,
     promote_at: &mut Instant,
     lanes_at: &mut Instant,
 ) -> Result<Vec<Claimed>, WireError> {
     let now = Instant::now();
     let promoting = *promote_at <= now;
-    let worker = shared.me.id;
     let looking = *lanes_at <= now;
     let (promoted, look, claimed) = wire
         .with(async |connection| {
@@ -163,12 +165,12 @@ async fn look(
             let mut claimed = Vec::new();
             // What has just become due is not left until the next look.
             if looking || promoted.is_some_and(|promoted| promoted.gated && promoted.ready > 0) {
-                let found = claim_behind_gates(shared, connection, promoted, slots).await?;
+                let found = claim_behind_gates(shared, connection, claims, promoted, slots).await?;
                 look = Some(Looked { runs: found.runs.len(), again_in: found.again_in });
                 claimed = found.runs;
             }
             if claimed.len() < slots {
-                claimed.extend(claim(&mut *connection, worker, slots - claimed.len()).await?);
+                claimed.extend(claims.take(&mut *connection, slots - claimed.len()).await?);
             }
             if !claimed.is_empty() {
                 fault::point("claim.committed").await?;

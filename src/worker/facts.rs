@@ -40,7 +40,7 @@ pub(super) fn of_settled(batch: &[Ack], rows: &[SettledRow]) -> Vec<Fact> {
                 run: Some(run.id),
                 at: Utc::now(),
                 what,
-                channels: channels(&run.spec),
+                channels: channels(run.spec.value()),
                 detail: json!({
                     "kind": run.kind,
                     "attempt": run.attempt,

@@ -30,7 +30,7 @@ pub(super) fn of_settled<'a>(batch: &'a [Ack], rows: &[SettledRow]) -> Vec<Faile
     let failed = |row: &&SettledRow| row.verdict == Verdict::Applied && row.goes == Goes::Over(Final::Failed);
     let keys: Vec<_> = rows.iter().filter(failed).map(|row| (row.run, row.token)).collect();
     let runs = batch.iter().filter(|ack| keys.contains(&ack.attempt.key())).map(|ack| &ack.attempt.claimed);
-    runs.map(|run| Failed { run: run.id, chain: run.chain, job: &run.job, spec: &run.spec }).collect()
+    runs.map(|run| Failed { run: run.id, chain: run.chain, job: &run.job, spec: run.spec.value() }).collect()
 }
 
 /// Of a rescue.

@@ -53,8 +53,8 @@ pub(super) async fn guard(shared: &Shared, attempt: &Attempt) -> Ended {
             tracing::info!(parent: &span, "{} starts: attempt {} of {}", run.job, run.attempt, run.most_attempts);
             match previous_report(shared, run, entry).await {
                 Ok(previous) => {
-                    let (ended, stopped) = watched(shared, attempt, &spec, entry, previous).instrument(span).await;
-                    word(&spec, run, ended, stopped, attempt.begun.elapsed())
+                    let (ended, stopped) = watched(shared, attempt, spec, entry, previous).instrument(span).await;
+                    word(spec, run, ended, stopped, attempt.begun.elapsed())
                 }
                 Err(failure) => Ended::plain(after(failure, run, spec.retry)),
             }
@@ -75,14 +75,16 @@ pub(super) fn broke(attempt: &Attempt, error: &dyn std::error::Error) -> Ended {
 }
 
 /// Reads the snapshot and finds its kind.
-fn read(shared: &Shared, run: &Claimed) -> Result<(Spec, &'static Entry), Failure> {
+fn read<'a>(shared: &Shared, run: &'a Claimed) -> Result<(&'a Spec, &'static Entry), Failure> {
     let help = "run daemons of one version; if they are, cancel this run and trigger the job again";
-    let format = run.spec.get("format").and_then(serde_json::Value::as_u64);
+    let format = run.spec.value().get("format").and_then(serde_json::Value::as_u64);
     if format.is_some_and(|format| format > u64::from(NEWEST)) {
         return Err(Failure::later(format!("the run was made by a newer sexton (format {format:?}, known {NEWEST})"))
             .help(help));
     }
-    let spec = Spec::deserialize(&run.spec)
+    let spec = run
+        .spec
+        .spec()
         .map_err(|error| Failure::later(format!("the run's snapshot of its job cannot be read: {error}")).help(help))?;
     let entry = (shared.kinds)(&spec.kind)
         .ok_or_else(|| Failure::later(format!("this daemon has no kind `{}`", spec.kind)).help(help))?;

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     fault,
     metrics::BEATS_MISSED,
-    queue::{self, Claimed, Ending, Held},
+    queue::{self, Claimed, Ending, Held, Snapshot},
 };
 
 /// When the database last heard of us.
@@ -165,7 +165,7 @@ fn unseen(held: &Held) -> Claimed {
         token: held.token,
         job: held.job.clone(),
         kind: held.kind.clone(),
-        spec: serde_json::Value::Null,
+        spec: Snapshot::new(serde_json::Value::Null),
         attempt: 1,
         most_attempts: 1,
         lease: Duration::from_secs(45),

@@ -100,10 +100,10 @@ async fn what_is_done_is_left_out_unless_again() {
     assert!(!live.runs && live.why.contains("is ready"), "{live:?}");
     sqlx::query(
         "with gone as (delete from sexton.run where id = $1 returning *) \
-         insert into sexton.history (id, job, kind, state, due_at, priority, spec, lease, most_attempts, on_lost, \
+         insert into sexton.history (id, job, kind, state, due_at, priority, spec, own, lease, most_attempts, on_lost, \
              schedule, nominal_at, caught_up, chain, requested_by, created_at, spent, losses, started_at, finished_at, \
              attempts) \
-         select id, job, kind, 'done', due_at, priority, spec, lease, most_attempts, on_lost, schedule, nominal_at, \
+         select id, job, kind, 'done', due_at, priority, spec, own, lease, most_attempts, on_lost, schedule, nominal_at, \
              caught_up, chain, requested_by, created_at, 1, 0, now() - interval '3 seconds', now(), attempts from gone",
     )
     .bind(fired.run)

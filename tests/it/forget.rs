@@ -266,6 +266,15 @@ const OTHERS: &[(&str, &str, &str)] = &[
         "host = 'old'",
     ),
     (
+        "spec",
+        "insert into sexton.spec (id, body, seen_at)
+         select sexton.spec_id(body), body, seen from (values ('\"old\"'::jsonb, now() - interval '31 days'), ('\"new\"', now() - interval '29 days')) as s (body, seen);
+         insert into sexton.spec (id, body, seen_at)
+         select spec, '\"in use\"', now() - interval '31 days' from sexton.run limit 1
+         on conflict (id) do update set seen_at = now() - interval '31 days'",
+        "body = '\"old\"'",
+    ),
+    (
         "lane",
         "insert into sexton.lane (digest, needs, gates, seen_at) values
          ('old', '[]', '[]', now() - interval '31 days'), ('new', '[]', '[]', now() - interval '29 days')",

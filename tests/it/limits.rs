@@ -63,10 +63,10 @@ async fn all_done(pool: &PgPool, runs: i64) {
 /// Every attempt that there was: from when to when, with its gates.
 async fn attempts(pool: &PgPool) -> Vec<(DateTime<Utc>, DateTime<Utc>, Vec<Gate>)> {
     let rows: Vec<(DateTime<Utc>, DateTime<Utc>, sqlx::types::Json<Spec>)> = sqlx::query_as(
-        "select started_at, finished_at, spec from sexton.history where started_at is not null \
+        "select started_at, finished_at, spec from sexton.runs where started_at is not null and finished_at is not null \
          union all \
          select (attempt ->> 'started_at')::timestamptz, (attempt ->> 'ended_at')::timestamptz, spec \
-         from sexton.history, jsonb_array_elements(attempts) as attempt where attempt ? 'started_at'",
+         from sexton.runs, jsonb_array_elements(attempts) as attempt where attempt ? 'started_at'",
     )
     .fetch_all(pool)
     .await

@@ -89,7 +89,7 @@ async fn a_run_waits_until_it_is_due() {
         queue::Promoted { ready: 1, behind: false, gated: false, next_in: None }
     );
     let claimed = claim_one(pool, me).await;
-    assert_eq!((claimed.id, claimed.attempt, claimed.spec["job"].as_str()), (run, 1, Some("later")));
+    assert_eq!((claimed.id, claimed.attempt, claimed.spec.value()["job"].as_str()), (run, 1, Some("later")));
 }
 
 #[tokio::test]

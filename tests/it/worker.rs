@@ -82,7 +82,7 @@ async fn what_nobody_can_read_fails_after_its_attempts_and_harms_no_other() {
     let database = Database::new().await;
     let pool = database.pool();
     let poison = enqueue(pool, spec("poison", "noop", json!({}))).await;
-    sqlx::query("update sexton.run set spec = '{\"format\": 1, \"retry\": \"often\"}' where id = $1")
+    sqlx::query("update sexton.run set own = '{\"retry\": \"often\"}' where id = $1")
         .bind(poison)
         .execute(pool)
         .await

@@ -223,7 +223,7 @@ async fn a_run_is_paused_and_resumed_over_the_api_and_at_the_command_line() {
 
     // One that does not run can rest, whatever its kind.
     sqlx::query("insert into sexton.run (id, job, kind, state, due_at, rank, spec, lease, most_attempts, on_lost, chain, requested_by) \
-                 select gen_random_uuid(), 'later', 'exec', 'waiting', now() + interval '1 day', now(), '{}', '1 min', 1, 'retry', gen_random_uuid(), 'a test'")
+                 select gen_random_uuid(), 'later', 'exec', 'waiting', now() + interval '1 day', now(), gen_random_uuid(), '1 min', 1, 'retry', gen_random_uuid(), 'a test'")
         .execute(queue.pool())
         .await
         .unwrap();
