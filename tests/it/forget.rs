@@ -268,10 +268,9 @@ const OTHERS: &[(&str, &str, &str)] = &[
     (
         "spec",
         "insert into sexton.spec (id, body, seen_at)
-         select sexton.spec_id(body), body, seen from (values ('\"old\"'::jsonb, now() - interval '31 days'), ('\"new\"', now() - interval '29 days')) as s (body, seen);
-         insert into sexton.spec (id, body, seen_at)
-         select spec, '\"in use\"', now() - interval '31 days' from sexton.run limit 1
-         on conflict (id) do update set seen_at = now() - interval '31 days'",
+         select sexton.spec_id(body), body, seen from (values ('\"old\"'::jsonb, now() - interval '31 days'), ('\"new\"', now() - interval '29 days')) as s (body, seen)
+         union all select id, body, now() - interval '31 days' from sexton.spec where id in (select spec from sexton.run)
+         on conflict (id) do update set seen_at = excluded.seen_at",
         "body = '\"old\"'",
     ),
     (
