@@ -155,10 +155,7 @@ impl Effects {
         let mut tx = queue.begin().await?;
         let id = queue::enqueue(&mut tx, &NewRun::now(self.spec(what, lease), "the campaign")).await.map_err(broken)?;
         if what == Work::Unreadable {
-            sqlx::query("update sexton.run set own = '{\"kind\": 7}' where id = $1")
-                .bind(id)
-                .execute(&mut *tx)
-                .await?;
+            sqlx::query("update sexton.run set own = '{\"kind\": 7}' where id = $1").bind(id).execute(&mut *tx).await?;
         }
         tx.commit().await?;
         queue::nudge(queue).await;

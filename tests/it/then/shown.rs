@@ -131,8 +131,7 @@ async fn a_run_alone_shows_no_chain_and_one_that_lost_its_beginning_shows_the_re
     })
     .await;
     sqlx::query("delete from sexton.history where id = $1").bind(first).execute(pool).await.unwrap();
-    let mend =
-        "update sexton.history set kind = 'noop', own = '{\"kind\": \"noop\", \"table\": {}}' where id = $1";
+    let mend = "update sexton.history set kind = 'noop', own = '{\"kind\": \"noop\", \"table\": {}}' where id = $1";
     sqlx::query(mend).bind(second).execute(pool).await.unwrap();
     assert_eq!(queue::retry(pool, second, "eva").await.unwrap(), queue::Retried::Ready);
     eventually("the third is done", async || {
