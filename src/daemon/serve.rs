@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
     net::TcpListener,
     sync::Notify,
@@ -98,7 +99,7 @@ impl Daemon {
             let surface = http::Surface {
                 pool: parts.people_pool.clone(),
                 token: http.token.clone().map(Arc::new),
-                metrics: recorder,
+                metrics: recorder.clone(),
                 pulse: pulse.clone(),
                 skew: skew.clone(),
                 streams: http::Streams::until(over.clone()),
@@ -107,7 +108,7 @@ impl Daemon {
             tracing::info!(%address, "listening on http://{address}");
             side.spawn(serve_http(listener, surface, over.clone()));
         }
-        side.spawn(measure(parts.pool.clone(), over.clone()));
+        side.spawn(measure(parts.pool.clone(), recorder.clone(), over.clone()));
         side.spawn(forget::keep(parts.pool.clone(), settings.retention, over.clone()));
         side.spawn(clock::keep_measuring(parts.pool.clone(), skew, over.clone()));
         if !admitted {
@@ -245,11 +246,12 @@ fn tell_stranded(stranded: &[queue::Stranded], told: &mut BTreeSet<Vec<String>>)
     }
 }
 
-/// Keeps the gauges of the queue current.
-async fn measure(pool: sqlx::PgPool, over: CancellationToken) {
+/// Keeps the gauges of the queue current, and the recorder small: nobody may ever come for what it collects.
+async fn measure(pool: sqlx::PgPool, recorder: PrometheusHandle, over: CancellationToken) {
     const STATES: [&str; 5] = ["waiting", "ready", "running", "retrying", "held"];
     let mut told = BTreeSet::new();
     while !over.is_cancelled() {
+        recorder.run_upkeep();
         if let Ok(stranded) = queue::stranded(&pool).await {
             ::metrics::gauge!(metrics::STRANDED).set(stranded.iter().map(|lane| lane.runs as f64).sum::<f64>());
             tell_stranded(&stranded, &mut told);
