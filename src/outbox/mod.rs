@@ -14,7 +14,7 @@ pub use deliver::{
 };
 pub use events::{Event, LookedEvent, Message, decided, events, tell, undecided};
 pub use health::{Health, health};
-pub use record::record;
+pub use record::{record, still_well};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -25,10 +26,11 @@ pub async fn record(connection: &mut PgConnection, facts: &[Fact]) -> Result<(),
     }
     let subjects: Vec<String> =
         facts.iter().map(|fact| fact.job.clone()).collect::<BTreeSet<_>>().into_iter().collect();
-    let well = facts.iter().all(|fact| matches!(&fact.what, What::Done { breaches } if breaches.is_empty()))
-        && health::read(connection, &subjects).await?.iter().all(Health::is_well);
-    if well {
-        return touch(connection, facts).await;
+    let done = facts.iter().all(|fact| matches!(&fact.what, What::Done { breaches } if breaches.is_empty()));
+    if done && health::read(connection, &subjects).await?.iter().all(Health::is_well) {
+        let newest: BTreeMap<&str, &Fact> = facts.iter().map(|fact| (fact.job.as_str(), fact)).collect();
+        let newest: Vec<_> = newest.into_iter().map(|(job, fact)| (job, fact.at, fact.run)).collect();
+        return touch(connection, &newest).await;
     }
     let mut healths: BTreeMap<String, Health> =
         health::lock(connection, &subjects).await?.into_iter().map(|health| (health.subject.clone(), health)).collect();
@@ -45,14 +47,34 @@ pub async fn record(connection: &mut PgConnection, facts: &[Fact]) -> Result<(),
     add(connection, &events).await
 }
 
+/// Takes in that these jobs are done, each with its newest run, without what else a fact says; false, and nothing is taken
+/// in, if that may be news of one of them.
+///
+/// # Errors
+/// The database's, as above.
+pub async fn still_well(
+    connection: &mut PgConnection,
+    done: &BTreeMap<&str, Uuid>,
+    at: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
+    let subjects: Vec<String> = done.keys().map(|job| (*job).to_owned()).collect();
+    if !health::read(connection, &subjects).await?.iter().all(Health::is_well) {
+        return Ok(false);
+    }
+    let newest: Vec<_> = done.iter().map(|(job, run)| (*job, at, Some(*run))).collect();
+    touch(connection, &newest).await?;
+    Ok(true)
+}
+
 /// Notes the newest success of each healthy subject.
-async fn touch(connection: &mut PgConnection, facts: &[Fact]) -> Result<(), sqlx::Error> {
-    let newest: BTreeMap<&str, &Fact> = facts.iter().map(|fact| (fact.job.as_str(), fact)).collect();
-    let newest: Vec<&Fact> = newest.into_values().collect();
+async fn touch(
+    connection: &mut PgConnection,
+    newest: &[(&str, DateTime<Utc>, Option<Uuid>)],
+) -> Result<(), sqlx::Error> {
     sqlx::query(include_str!("../../sql/outbox/touch_health.sql"))
-        .bind(newest.iter().map(|fact| fact.job.clone()).collect::<Vec<_>>())
-        .bind(newest.iter().map(|fact| fact.at).collect::<Vec<_>>())
-        .bind(newest.iter().map(|fact| fact.run).collect::<Vec<_>>())
+        .bind(newest.iter().map(|(job, ..)| (*job).to_owned()).collect::<Vec<_>>())
+        .bind(newest.iter().map(|(_, at, _)| *at).collect::<Vec<_>>())
+        .bind(newest.iter().map(|(.., run)| *run).collect::<Vec<_>>())
         .execute(connection)
         .await?;
     Ok(())

@@ -25,13 +25,28 @@ pub(super) struct Attempt {
     pub(super) begun: Instant,
     /// What it logs, once it may.
     pub(super) log: OnceLock<Arc<Book>>,
-    permit: Mutex<Option<OwnedSemaphorePermit>>,
+    slot: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 /// Which attempt: the run and the token.
 pub(super) type Key = (Uuid, i64);
 
 impl Attempt {
+    fn new(
+        claimed: Claimed,
+        progress: watch::Sender<Option<Progress>>,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            claimed,
+            stop: Stop::default(),
+            progress,
+            begun: Instant::now(),
+            log: OnceLock::new(),
+            slot: Mutex::new(slot),
+        })
+    }
+
     pub(super) fn key(&self) -> Key {
         (self.claimed.id, self.claimed.token)
     }
@@ -79,33 +94,37 @@ pub(super) struct Active {
 }
 
 impl Active {
-    pub(super) fn enter(
-        &self,
-        claimed: Claimed,
-        permit: Option<OwnedSemaphorePermit>,
-        progress: watch::Sender<Option<Progress>>,
-    ) -> Arc<Attempt> {
-        let attempt = Arc::new(Attempt {
-            claimed,
-            stop: Stop::default(),
-            progress,
-            begun: Instant::now(),
-            log: OnceLock::new(),
-            permit: Mutex::new(permit),
-        });
+    /// One without a slot.
+    pub(super) fn enter(&self, claimed: Claimed, progress: watch::Sender<Option<Progress>>) -> Arc<Attempt> {
+        let attempt = Attempt::new(claimed, progress, None);
         let mut attempts = self.lock();
         attempts.insert(attempt.key(), attempt.clone());
         self.tell(&attempts);
         attempt
     }
 
-    /// Its ending is written down: the slot is free.
-    pub(super) fn leave(&self, key: Key) {
+    /// What was claimed together, each with a slot of `slots`; those that are left over are free again.
+    pub(super) fn enter_all(&self, claimed: Vec<Claimed>, mut slots: OwnedSemaphorePermit) -> Vec<Arc<Attempt>> {
+        let attempts: Vec<_> =
+            claimed.into_iter().map(|run| Attempt::new(run, watch::Sender::new(None), slots.split(1))).collect();
+        let mut active = self.lock();
+        active.extend(attempts.iter().map(|attempt| (attempt.key(), attempt.clone())));
+        self.tell(&active);
+        attempts
+    }
+
+    /// Their endings are written down: the slots are free, all at once, so that the next claim is for as many.
+    pub(super) fn leave_all(&self, keys: impl IntoIterator<Item = Key>) {
         let mut attempts = self.lock();
-        if let Some(attempt) = attempts.remove(&key) {
-            attempt.permit.lock().unwrap_or_else(PoisonError::into_inner).take();
-        }
+        let gone: Vec<_> = keys.into_iter().filter_map(|key| attempts.remove(&key)).collect();
         self.tell(&attempts);
+        drop(attempts);
+        let slots =
+            gone.iter().filter_map(|attempt| attempt.slot.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(slots.reduce(|mut all, slot| {
+            all.merge(slot);
+            all
+        }));
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<Arc<Attempt>> {

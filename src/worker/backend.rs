@@ -1,11 +1,12 @@
 //! How claimed runs pass through apalis.
 //!
 //! Our `Backend` is only the mouth of a channel: claiming, leases and acknowledgement live beside it, because apalis
-//! drives a backend's own only between tasks and not while draining. The layer hands every ending to `settle`; no
-//! error ever reaches the apalis worker, so it never dies of a task.
+//! drives a backend's own only between tasks and not while draining. A task is a [`Hand`] of runs, and hands every
+//! ending to `settle`; no error ever reaches the apalis worker, so it never dies of a task.
 
 use std::{
     convert::Infallible,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
@@ -18,26 +19,33 @@ use apalis_core::{
     backend::{Backend, BackendConfig, finalize::Ephemeral},
     worker::ext::parallelize::ParallelizeExt,
 };
-use futures::{FutureExt, future::BoxFuture};
-use tokio::sync::mpsc;
+use futures::{FutureExt, poll};
+use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tower::{Layer, Service};
+use tower::layer::util::Identity;
 
-use super::{Ended, Shared, WorkerError, attempt::Attempt, guard, settle::Ack};
+use super::{Shared, WorkerError, attempt::Attempt, guard, settle::Ack};
+
+/// Runs that were claimed together and are begun by one task: of short ones, a task for each would be most of the work.
+pub(super) type Hand = Arc<[Arc<Attempt>]>;
+
+/// Where endings go.
+pub(super) type Acks = mpsc::UnboundedSender<Vec<Ack>>;
 
 /// Does what comes out of `inbox` until it is closed and everything in it has ended.
 pub(super) async fn run(
     shared: Arc<Shared>,
-    inbox: mpsc::Receiver<Arc<Attempt>>,
-    acks: mpsc::UnboundedSender<Ack>,
+    inbox: mpsc::Receiver<Hand>,
+    acks: Acks,
     stop: CancellationToken,
 ) -> Result<(), WorkerError> {
     let inbox = Arc::new(Mutex::new(inbox));
     let name = format!("sexton-{}", shared.me.id);
     let monitor = Monitor::new().should_restart(move |_, _| !stop.is_cancelled()).register(move |_| {
         WorkerBuilder::new(name.as_str())
-            .backend(Inbox { inbox: inbox.clone(), acks: acks.clone() })
+            .backend(Inbox(inbox.clone()))
             .data(shared.clone())
+            .data(acks.clone())
             .catch_panic()
             .parallelize(tokio::spawn)
             .build(work)
@@ -45,18 +53,39 @@ pub(super) async fn run(
     monitor.run().await.map_err(|error| WorkerError::Machinery(error.to_string()))
 }
 
-/// The handler that apalis calls for each task.
-async fn work(attempt: Arc<Attempt>, shared: Data<Arc<Shared>>) -> Result<Ended, BoxDynError> {
-    Ok(guard::guard(&shared, &attempt).await)
+/// The handler that apalis calls for each task: begins every run of a hand. Whatever does not end at once goes on in a
+/// task of its own.
+async fn work(hand: Hand, shared: Data<Arc<Shared>>, acks: Data<Acks>) -> Result<(), BoxDynError> {
+    let mut going = JoinSet::new();
+    let mut ended = Vec::new();
+    for attempt in hand.iter() {
+        let mut ending = Box::pin(end(Arc::clone(&shared), Arc::clone(attempt)));
+        match poll!(&mut ending) {
+            Poll::Ready(ack) => ended.push(ack),
+            Poll::Pending => {
+                going.spawn(ending);
+            }
+        }
+    }
+    // The settler ends only after every sender is gone.
+    let _ = acks.send(ended);
+    while let Some(ended) = going.join_next().await {
+        let _ = acks.send(vec![ended?]);
+    }
+    Ok(())
 }
 
-struct Inbox {
-    inbox: Arc<Mutex<mpsc::Receiver<Arc<Attempt>>>>,
-    acks: mpsc::UnboundedSender<Ack>,
+/// Does one attempt; that its guard breaks is its own ending and nobody else's.
+pub(super) async fn end(shared: Arc<Shared>, attempt: Arc<Attempt>) -> Ack {
+    let guarded = AssertUnwindSafe(guard::guard(&shared, &attempt)).catch_unwind().await;
+    let ended = guarded.unwrap_or_else(|panic| guard::broke(&attempt, &*panic));
+    Ack { attempt, ended }
 }
+
+struct Inbox(Arc<Mutex<mpsc::Receiver<Hand>>>);
 
 impl Backend for Inbox {
-    type Task = Task<Arc<Attempt>>;
+    type Task = Task<Hand>;
     type Error = Infallible;
 
     fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
@@ -68,8 +97,8 @@ impl Backend for Inbox {
         context: &mut Context<'_>,
         _: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
-        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        inbox.poll_recv(context).map(|next| next.map(|attempt| Ok(TaskBuilder::new(attempt).build())))
+        let mut inbox = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inbox.poll_recv(context).map(|next| next.map(|hand| Ok(TaskBuilder::new(hand).build())))
     }
 
     fn poll_close(&mut self, _: &mut Context<'_>, worker: &WorkerContext) -> Poll<Result<(), Infallible>> {
@@ -82,66 +111,17 @@ impl Backend for Inbox {
 }
 
 impl BackendConfig for Inbox {
-    type Args = Arc<Attempt>;
+    type Args = Hand;
     type Id = uuid::Uuid;
     type Kind = Ephemeral;
     type Config = ();
-    type Layer = AckLayer;
+    type Layer = Identity;
 
     fn config(&self) -> &() {
         &()
     }
 
-    fn middleware(&mut self, _: &mut WorkerContext) -> AckLayer {
-        AckLayer(self.acks.clone())
-    }
-}
-
-/// Hands every ending to `settle`.
-#[derive(Clone)]
-struct AckLayer(mpsc::UnboundedSender<Ack>);
-
-impl<S> Layer<S> for AckLayer {
-    type Service = AckService<S>;
-
-    fn layer(&self, inner: S) -> AckService<S> {
-        AckService { inner, acks: self.0.clone() }
-    }
-}
-
-#[derive(Clone)]
-struct AckService<S> {
-    inner: S,
-    acks: mpsc::UnboundedSender<Ack>,
-}
-
-impl<S> Service<Task<Arc<Attempt>>> for AckService<S>
-where
-    S: Service<Task<Arc<Attempt>>, Response = Ended>,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxDynError>,
-{
-    type Response = ();
-    type Error = BoxDynError;
-    type Future = BoxFuture<'static, Result<(), BoxDynError>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxDynError>> {
-        self.inner.poll_ready(context).map_err(Into::into)
-    }
-
-    fn call(&mut self, task: Task<Arc<Attempt>>) -> Self::Future {
-        let attempt = task.args.clone();
-        let acks = self.acks.clone();
-        let ending = self.inner.call(task);
-        async move {
-            let ended = match ending.await.map_err(Into::<BoxDynError>::into) {
-                Ok(ended) => ended,
-                Err(error) => guard::broke(&attempt, &*error),
-            };
-            // The settler ends only after every sender is gone.
-            let _ = acks.send(Ack { attempt, ended });
-            Ok(())
-        }
-        .boxed()
+    fn middleware(&mut self, _: &mut WorkerContext) -> Identity {
+        Identity::new()
     }
 }

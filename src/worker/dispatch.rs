@@ -8,7 +8,7 @@ use std::{
 use futures::FutureExt;
 use sqlx::PgConnection;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Shared,
     attempt::Attempt,
+    backend::Hand,
     listen::Listening,
     wire::{Wire, WireError, backoff},
 };
@@ -27,6 +28,8 @@ use crate::{
 
 /// How many runs one claim takes at most.
 const MOST: usize = 500;
+/// How many runs one task of the worker begins at most: few enough that all cores get some.
+const HAND: usize = 50;
 /// How often to look while notifications do not reach us.
 const POLL_UNHEARD: Duration = Duration::from_secs(1);
 
@@ -34,7 +37,7 @@ const POLL_UNHEARD: Duration = Duration::from_secs(1);
 pub(super) async fn keep(
     shared: Arc<Shared>,
     free: Arc<Semaphore>,
-    inbox: mpsc::Sender<Arc<Attempt>>,
+    inbox: mpsc::Sender<Hand>,
     listening: Listening,
     stop: CancellationToken,
 ) {
@@ -44,10 +47,10 @@ pub(super) async fn keep(
     let mut lanes_at = Instant::now();
     let mut failures = 0;
     loop {
-        let Some(mut permits) = slots(&free, &stop).await else { return };
+        let Some(slots) = slots(&free, &stop).await else { return };
         if !shared.in_touch() {
             // Whatever we claimed now would count as lost soon: first be heard.
-            drop(permits);
+            drop(slots);
             let mut contact = shared.contact.clone();
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -58,31 +61,31 @@ pub(super) async fn keep(
         }
         // A claim that is on its way is never abandoned: its reply says what we hold.
         let claiming = shared.claiming.lock().await;
-        let claimed = match look(&shared, &mut wire, &mut claims, permits.len(), &mut promote_at, &mut lanes_at).await {
-            Ok(claimed) => claimed,
-            Err(error) => {
-                drop(claiming);
-                drop(permits);
-                failures += 1;
-                if failures == 1 {
-                    tracing::warn!(%error, "cannot claim runs; trying again until the database answers");
+        let claimed =
+            match look(&shared, &mut wire, &mut claims, slots.num_permits(), &mut promote_at, &mut lanes_at).await {
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    drop(claiming);
+                    drop(slots);
+                    failures += 1;
+                    if failures == 1 {
+                        tracing::warn!(%error, "cannot claim runs; trying again until the database answers");
+                    }
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = sleep(backoff(failures)) => continue,
+                    }
                 }
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = sleep(backoff(failures)) => continue,
-                }
-            }
-        };
+            };
         if failures > 0 {
             tracing::info!(failures, "claiming runs again");
             failures = 0;
         }
-        let drained = claimed.len() < permits.len();
-        let attempts: Vec<_> =
-            claimed.into_iter().zip(permits.drain(..)).map(|(run, slot)| enter(&shared, run, slot)).collect();
+        let drained = claimed.len() < slots.num_permits();
+        let attempts = enter(&shared, claimed, slots);
         drop(claiming);
-        for attempt in attempts {
-            if inbox.send(attempt).await.is_err() {
+        for hand in attempts.chunks(HAND) {
+            if inbox.send(hand.into()).await.is_err() {
                 tracing::error!("the apalis worker is gone; its runs are taken over when their leases are over");
                 return;
             }
@@ -104,20 +107,18 @@ pub(super) async fn keep(
 }
 
 /// Waits for a free slot, then takes as many as there are.
-async fn slots(free: &Arc<Semaphore>, stop: &CancellationToken) -> Option<Vec<OwnedSemaphorePermit>> {
-    let first = tokio::select! {
+async fn slots(free: &Arc<Semaphore>, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
+    let mut slots = tokio::select! {
         biased;
         () = stop.cancelled() => return None,
-        permit = free.clone().acquire_owned() => permit.ok()?,
+        slot = free.clone().acquire_owned() => slot.ok()?,
     };
-    let mut permits = vec![first];
-    while permits.len() < MOST {
-        match free.clone().try_acquire_owned() {
-            Ok(permit) => permits.push(permit),
-            Err(_) => break,
-        }
+    // Nobody else takes any.
+    let more = free.available_permits().min(MOST - 1);
+    if let Ok(more) = free.clone().try_acquire_many_owned(more as u32) {
+        slots.merge(more);
     }
-    Some(permits)
+    Some(slots)
 }
 
 /// What a look at the gates gave.
@@ -191,10 +192,13 @@ async fn look(
     Ok(claimed)
 }
 
-fn enter(shared: &Shared, claimed: Claimed, slot: OwnedSemaphorePermit) -> Arc<Attempt> {
-    metrics::histogram!(START_DELAY).record(claimed.waited.as_secs_f64());
-    if claimed.lease < shared.options.beat * 3 {
+fn enter(shared: &Shared, claimed: Vec<Claimed>, slots: OwnedSemaphorePermit) -> Vec<Arc<Attempt>> {
+    let delay = metrics::histogram!(START_DELAY);
+    for run in &claimed {
+        delay.record(run.waited.as_secs_f64());
+    }
+    if claimed.iter().any(|run| run.lease < shared.options.beat * 3) {
         shared.poke.notify_one();
     }
-    shared.active.enter(claimed, Some(slot), watch::Sender::new(None))
+    shared.active.enter_all(claimed, slots)
 }

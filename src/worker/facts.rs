@@ -1,20 +1,37 @@
 //! What is told of endings and rescues.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::Utc;
 use serde_json::{Value, json};
+use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::{
     attempt::Key,
     settle::{Ack, describe},
 };
 use crate::{
-    outbox::{Fact, What},
+    outbox::{self, Fact, What},
     outcome::Report,
     queue::{Ending, Fate, Goes, Rescued, SettledRow, Verdict},
     state::{Final, Live},
 };
+
+/// Takes a batch in that is all done as it was before, which needs no facts; false if there may be some.
+pub(super) async fn quiet(
+    connection: &mut PgConnection,
+    batch: &[Ack],
+    rows: &[SettledRow],
+) -> Result<bool, sqlx::Error> {
+    let done = |row: &SettledRow| row.verdict == Verdict::Applied && row.goes == Goes::Over(Final::Done);
+    if rows.len() != batch.len() || !rows.iter().all(done) || batch.iter().any(|ack| !ack.ended.breaches.is_empty()) {
+        return Ok(false);
+    }
+    let newest: BTreeMap<&str, Uuid> =
+        batch.iter().map(|ack| (ack.attempt.claimed.job.as_str(), ack.attempt.claimed.id)).collect();
+    outbox::still_well(connection, &newest, Utc::now()).await
+}
 
 /// The facts of a batch that was just settled: what an earlier try settled has told its own, what was stale has none,
 /// and what goes on is no news yet.

@@ -66,8 +66,8 @@ pub(super) async fn guard(shared: &Shared, attempt: &Attempt) -> Ended {
 }
 
 /// The ending of an attempt whose guard broke: a bug of ours, not of its kind.
-pub(super) fn broke(attempt: &Attempt, error: &dyn std::error::Error) -> Ended {
-    let failure = Failure::later(format!("the worker broke down on it: {error}"))
+pub(super) fn broke(attempt: &Attempt, panic: &(dyn Any + Send)) -> Ended {
+    let failure = Failure::later(format!("the worker broke down on it: {}", message(panic)))
         .help("this is a bug in sexton; please report it with the log");
     let mut ended = Ended::plain(after(failure, &attempt.claimed, Retry::default()));
     ended.took = attempt.begun.elapsed();
@@ -157,6 +157,8 @@ async fn watched(
         }
     };
     tokio::select! {
+        // First, so that what ends at once sets no timer.
+        biased;
         ended = &mut work => return (Some(ended), attempt.stop.why().cloned()),
         () = attempt.stop.token.cancelled() => {}
         limit = overtime => attempt.stop.because(Stopped::TimedOut(limit)),

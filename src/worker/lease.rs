@@ -54,7 +54,7 @@ impl Shared {
 pub(super) async fn keep(
     shared: Arc<Shared>,
     contact: watch::Sender<Option<Contact>>,
-    acks: mpsc::WeakUnboundedSender<Ack>,
+    acks: mpsc::WeakUnboundedSender<Vec<Ack>>,
     over: CancellationToken,
 ) {
     let mut wire = Wire::new(shared.beat_pool.clone());
@@ -122,7 +122,7 @@ async fn beat(shared: &Shared, wire: &mut Wire, known: bool) -> Result<(bool, Ve
 }
 
 /// Acts on what the database says we hold: cancels, pauses, runs that were taken from us, and runs that we do not know of.
-async fn compare(shared: &Shared, asked: &[Key], held: &[Held], acks: &mpsc::WeakUnboundedSender<Ack>) {
+async fn compare(shared: &Shared, asked: &[Key], held: &[Held], acks: &mpsc::WeakUnboundedSender<Vec<Ack>>) {
     let ours: HashSet<Key> = held.iter().map(|held| (held.run, held.token)).collect();
     for attempt in asked.iter().filter(|key| !ours.contains(key)).filter_map(|key| shared.active.get(key)) {
         attempt.stop.because(Stopped::LeaseLost);
@@ -149,10 +149,10 @@ async fn compare(shared: &Shared, asked: &[Key], held: &[Held], acks: &mpsc::Wea
     let Ok(_claiming) = timeout(Duration::from_secs(1), shared.claiming.lock()).await else { return };
     for held in strangers.into_iter().filter(|held| shared.active.get(&(held.run, held.token)).is_none()) {
         if let Some(acks) = acks.upgrade() {
-            let attempt = shared.active.enter(unseen(held), None, watch::Sender::new(None));
+            let attempt = shared.active.enter(unseen(held), watch::Sender::new(None));
             let ended = Ended::plain(Ending::GivenBack { why: "the reply to its claim was lost".to_owned() });
             // The settler outlives every sender.
-            let _ = acks.send(Ack { attempt, ended });
+            let _ = acks.send(vec![Ack { attempt, ended }]);
         }
     }
 }

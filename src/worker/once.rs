@@ -12,13 +12,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use uuid::Uuid;
 
-use super::{
-    Ended, Shared, Worker,
-    attempt::Stopped,
-    guard, lease, log, progress,
-    settle::{self, Ack},
-    wire::Wire,
-};
+use super::{Ended, Shared, Worker, attempt::Stopped, backend, lease, log, progress, settle, wire::Wire};
 use crate::{
     kinds::Progress,
     queue::{EnqueueError, NewRun, SettledRow, depart, enqueue_leased},
@@ -78,13 +72,10 @@ pub async fn once(
     let attempt = {
         let _claiming = shared.claiming.lock().await;
         let claimed = enqueue_leased(&shared.pool, &run, shared.me.id).await?;
-        shared.active.enter(claimed, None, progress)
+        shared.active.enter(claimed, progress)
     };
     shared.poke.notify_one();
-    let work = tokio::spawn({
-        let (shared, attempt) = (Arc::clone(&shared), Arc::clone(&attempt));
-        async move { guard::guard(&shared, &attempt).await }
-    });
+    let work = tokio::spawn(backend::end(Arc::clone(&shared), Arc::clone(&attempt)));
     tokio::pin!(work);
     let joined = tokio::select! {
         joined = &mut work => joined,
@@ -93,11 +84,10 @@ pub async fn once(
             work.await
         }
     };
-    let ended = joined.unwrap_or_else(|error| guard::broke(&attempt, &error));
-
     let id = attempt.claimed.id;
+    let ack = joined.map_err(|_| OnceError::Unsettled(id))?;
+    let ended = ack.ended.clone();
     let mut wire = Wire::new(shared.pool.clone()).beside(shared.contact.clone());
-    let ack = Ack { attempt, ended: ended.clone() };
     let rows = timeout(super::FLUSH, settle::write(&shared, &mut wire, vec![ack]))
         .await
         .map_err(|_| OnceError::Unsettled(id))?;

@@ -30,15 +30,21 @@ pub(super) struct Ack {
     pub(super) ended: Ended,
 }
 
-/// How many endings one transaction takes at most.
+/// From how many endings on a transaction takes no more.
 const MOST: usize = 500;
 
 /// Settles whatever comes, in batches, until every sender is gone.
-pub(super) async fn keep(shared: Arc<Shared>, mut acks: mpsc::UnboundedReceiver<Ack>) {
+pub(super) async fn keep(shared: Arc<Shared>, mut acks: mpsc::UnboundedReceiver<Vec<Ack>>) {
     let mut wire = Wire::new(shared.pool.clone()).beside(shared.contact.clone());
-    let mut batch = Vec::with_capacity(MOST);
-    while acks.recv_many(&mut batch, MOST).await > 0 {
-        write(&shared, &mut wire, std::mem::take(&mut batch)).await;
+    while let Some(mut batch) = acks.recv().await {
+        while batch.len() < MOST
+            && let Ok(more) = acks.try_recv()
+        {
+            batch.extend(more);
+        }
+        if !batch.is_empty() {
+            write(&shared, &mut wire, batch).await;
+        }
     }
 }
 
@@ -92,10 +98,12 @@ async fn transaction(wire: &mut Wire, batch: &[Ack]) -> Result<Vec<SettledRow>, 
     wire.with(async |connection| {
         let mut transaction = connection.begin().await?;
         let rows = queue::settle(&mut transaction, &settled).await?;
-        let mut news = facts::of_settled(batch, &rows);
-        news.extend(failing::pause(&mut transaction, &failing::of_settled(batch, &rows)).await?);
-        if !news.is_empty() {
-            outbox::record(&mut transaction, &news).await?;
+        if !facts::quiet(&mut transaction, batch, &rows).await? {
+            let mut news = facts::of_settled(batch, &rows);
+            news.extend(failing::pause(&mut transaction, &failing::of_settled(batch, &rows)).await?);
+            if !news.is_empty() {
+                outbox::record(&mut transaction, &news).await?;
+            }
         }
         fault::point("settle.written").await?;
         transaction.commit().await?;
@@ -114,44 +122,69 @@ fn settled(ack: &Ack) -> Settled {
 async fn after(shared: &Shared, batch: &[Ack], rows: &[SettledRow]) {
     let rows: HashMap<Key, &SettledRow> = rows.iter().map(|row| ((row.run, row.token), row)).collect();
     let mut ready = false;
+    let mut counts = Counts::default();
     for ack in batch {
         let run = &ack.attempt.claimed;
-        let (word, why) = describe(&ack.ended.ending);
-        let stale = rows.get(&ack.attempt.key()).is_none_or(|row| row.verdict == Verdict::Stale);
-        if stale {
+        let row = rows.get(&ack.attempt.key());
+        if row.is_none_or(|row| row.verdict == Verdict::Stale) {
+            let (word, _) = describe(&ack.ended.ending);
             metrics::counter!(STALE).increment(1);
             tracing::warn!(run.id = %run.id, "{} ended ({word}) after the run had been taken from this worker; nothing of it counts", run.job);
         } else {
-            let labels = [("job", run.job.clone()), ("kind", run.kind.clone())];
-            metrics::counter!(RUNS, "job" => run.job.clone(), "kind" => run.kind.clone(), "outcome" => word)
-                .increment(1);
-            metrics::histogram!(RUN_SECONDS, &labels).record(ack.ended.took.as_secs_f64());
-            let duration_ms = ack.ended.took.as_millis() as u64;
-            match &ack.ended.ending {
-                Ending::Failed { help, .. } | Ending::Retrying { help, .. } => {
-                    let help = help.as_ref().map(tracing::field::display);
-                    tracing::warn!(run.id = %run.id, job = %run.job, attempt = run.attempt, duration_ms, help, "{} {word}{why}", run.job);
-                }
-                Ending::Lost { .. } => {
-                    tracing::warn!(run.id = %run.id, job = %run.job, attempt = run.attempt, duration_ms, "{} {word}{why}", run.job);
-                }
-                _ => {
-                    tracing::info!(run.id = %run.id, job = %run.job, attempt = run.attempt, duration_ms, "{} {word}{why}", run.job)
-                }
-            }
+            counts.add(ack);
+            tell(ack);
         }
-        ready |= rows.get(&ack.attempt.key()).is_some_and(|row| row.goes == Goes::On(Live::Ready));
-        ready |= rows.get(&ack.attempt.key()).is_some_and(|row| !row.followed.is_empty());
+        ready |= row.is_some_and(|row| row.goes == Goes::On(Live::Ready) || !row.followed.is_empty());
         // Its gates are open for another.
         ready |= run.lane != OPEN;
         if matches!(&ack.ended.ending, Ending::Retrying { .. } | Ending::Snoozed { .. }) {
             shared.wake.notify_one();
         }
-        shared.active.leave(ack.attempt.key());
     }
+    counts.tell();
+    shared.active.leave_all(batch.iter().map(|ack| ack.attempt.key()));
     if ready || shared.behind.load(Ordering::Relaxed) {
         shared.wake.notify_one();
         queue::nudge(&shared.pool).await;
+    }
+}
+
+fn tell(ack: &Ack) {
+    let run = &ack.attempt.claimed;
+    let (word, why) = describe(&ack.ended.ending);
+    let duration_ms = ack.ended.took.as_millis() as u64;
+    match &ack.ended.ending {
+        Ending::Failed { help, .. } | Ending::Retrying { help, .. } => {
+            let help = help.as_ref().map(tracing::field::display);
+            tracing::warn!(run.id = %run.id, job = %run.job, attempt = run.attempt, duration_ms, help, "{} {word}{why}", run.job);
+        }
+        Ending::Lost { .. } => {
+            tracing::warn!(run.id = %run.id, job = %run.job, attempt = run.attempt, duration_ms, "{} {word}{why}", run.job);
+        }
+        _ => {
+            tracing::info!(run.id = %run.id, job = %run.job, attempt = run.attempt, duration_ms, "{} {word}{why}", run.job)
+        }
+    }
+}
+
+/// What of a batch counts alike: looking a metric up costs more than counting.
+#[derive(Default)]
+struct Counts<'a>(HashMap<(&'a str, &'a str, &'static str), Vec<f64>>);
+
+impl<'a> Counts<'a> {
+    fn add(&mut self, ack: &'a Ack) {
+        let run = &ack.attempt.claimed;
+        let alike = (run.job.as_str(), run.kind.as_str(), describe(&ack.ended.ending).0);
+        self.0.entry(alike).or_default().push(ack.ended.took.as_secs_f64());
+    }
+
+    fn tell(self) {
+        for ((job, kind, word), took) in self.0 {
+            metrics::counter!(RUNS, "job" => job.to_owned(), "kind" => kind.to_owned(), "outcome" => word)
+                .increment(took.len() as u64);
+            let seconds = metrics::histogram!(RUN_SECONDS, "job" => job.to_owned(), "kind" => kind.to_owned());
+            took.into_iter().for_each(|one| seconds.record(one));
+        }
     }
 }
 
