@@ -19,7 +19,7 @@ use super::CHANNEL;
 use crate::db;
 
 /// The least time between two of a kind.
-const PAUSE: Duration = Duration::from_millis(25);
+const PAUSE: Duration = Duration::from_millis(5);
 /// How long one may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
