@@ -1,11 +1,14 @@
 //! Sends what is due on one channel, one message at a time, and says so when a channel fails.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::Utc;
 use serde_json::json;
 use sqlx::PgConnection;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -33,17 +36,67 @@ pub(super) enum Ticked {
     Wait(Duration),
 }
 
-/// Delivers until `stop`.
-pub(super) async fn keep(alerts: Alerts, channel: String, stop: CancellationToken) {
+/// Delivers what is due, as `due` says, until `stop`. Asks for another look `again` once something was tried: when that
+/// comes back is in its row.
+pub(super) async fn keep(
+    alerts: Alerts,
+    channel: String,
+    mut due: watch::Receiver<Option<Instant>>,
+    again: Arc<Notify>,
+    stop: CancellationToken,
+) {
+    let mut next = None;
+    let mut ask_at = None;
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            known = due.changed() => match known {
+                Ok(()) => next = *due.borrow_and_update(),
+                Err(_) => return,
+            },
+            () = until(next) => {
+                next = None;
+                if deliver(&alerts, &channel, &stop).await {
+                    again.notify_one();
+                } else {
+                    // Another daemon has it, or it was not quite due by the database's clock.
+                    ask_at = Some(Instant::now() + LOOK);
+                }
+            }
+            () = until(ask_at) => {
+                ask_at = None;
+                again.notify_one();
+            }
+        }
+    }
+}
+
+/// Waits for an instant; for ever where there is none.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Delivers until nothing is due any more, or `stop`; whether anything was tried.
+async fn deliver(alerts: &Alerts, channel: &str, stop: &CancellationToken) -> bool {
+    let mut tried = false;
     while !stop.is_cancelled() {
         let ticked = tokio::select! {
-            ticked = tick(&alerts, &channel) => ticked,
-            () = patience_over(&stop) => return,
+            ticked = tick(alerts, channel) => ticked,
+            () = patience_over(stop) => break,
         };
         let pause = match ticked {
-            Ok(Ticked::Tried) => continue,
-            Ok(Ticked::Wait(pause)) => pause,
-            Ok(Ticked::Idle) => LOOK / 2,
+            Ok(Ticked::Idle) => break,
+            Ok(Ticked::Tried) => {
+                tried = true;
+                continue;
+            }
+            Ok(Ticked::Wait(pause)) => {
+                tried = true;
+                pause
+            }
             Err(error) => {
                 tracing::debug!(%error, channel, "deliveries cannot be read or settled; trying again");
                 LOOK
@@ -54,6 +107,7 @@ pub(super) async fn keep(alerts: Alerts, channel: String, stop: CancellationToke
             () = sleep(pause) => {}
         }
     }
+    tried
 }
 
 /// A little after `stop`: a send on its way may end, but nobody waits for a receiver that hangs. Its message is sent

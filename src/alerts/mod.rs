@@ -15,15 +15,22 @@ mod deliver;
 mod mute;
 mod render;
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{PgPool, postgres::PgListener};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use sqlx::PgPool;
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{fault, metrics, outbox};
+use crate::{db::Ear, fault, metrics, outbox};
 
 pub use channels::{Channel, Channels, Email, EmailError, LOG, Sent, Slack, Webhook};
 pub use decide::{Because, Verdict, decide};
@@ -35,8 +42,8 @@ pub use render::render;
 pub struct Alerts {
     /// The queue's database.
     pub pool: PgPool,
-    /// Where notifications are heard, on a connection of the server itself; without it, events are looked for.
-    pub ears: Option<PgPool>,
+    /// Hears of events; while it does not, they are looked for every second.
+    pub ear: Ear,
     /// Where people are told.
     pub channels: Channels,
     /// Who is told of facts that name nobody, as those about the files; the log where this is empty, too.
@@ -49,40 +56,56 @@ pub struct Alerts {
     pub mutes: Mutes,
 }
 
-/// How long to wait before looking again, at most.
+/// How often to look while notifications do not reach us, and how soon again after something went wrong.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often to look while they do.
+const LOOK_HEARD: Duration = Duration::from_secs(15);
 /// Events decided in one transaction.
 const BATCH: i64 = 50;
 /// How long a message waits for a daemon that has its channel.
 const ORPHANED: Duration = Duration::from_secs(3_600);
 
+/// When a channel has something to send, as the last look found it.
+type Due = watch::Sender<Option<Instant>>;
+
 /// Decides and delivers until `stop`.
+///
+/// One look serves all: it decides, and tells each channel's sender when its next message is due.
 pub async fn run(alerts: Alerts, stop: CancellationToken) {
     let mut senders = tokio::task::JoinSet::new();
+    let again = Arc::new(Notify::new());
+    let mut dues = BTreeMap::new();
     for name in alerts.channels.names() {
+        let (due, known) = watch::channel(None);
         // One task a channel: one message in flight on each, and none waits for another channel.
-        senders.spawn(deliver::keep(alerts.clone(), name, stop.clone()));
+        senders.spawn(deliver::keep(alerts.clone(), name.clone(), known, again.clone(), stop.clone()));
+        dues.insert(name, due);
     }
     senders.spawn(keep_clean(alerts.clone(), stop.clone()));
-    let mut listener = None;
+    let mut ear = alerts.ear.clone();
     let mut quiet = false;
     while !stop.is_cancelled() {
-        match alerts.decide().await {
-            Ok(decided) => {
+        let done = match alerts.look(&dues).await {
+            Ok(done) => {
                 quiet = false;
-                if decided as i64 == BATCH {
-                    continue;
-                }
+                done
             }
-            Err(error) if quiet => tracing::debug!(%error, "events still cannot be decided"),
             Err(error) => {
+                if quiet {
+                    tracing::debug!(%error, "events still cannot be decided");
+                } else {
+                    tracing::warn!(%error, "events cannot be decided; trying again until the database answers");
+                }
                 quiet = true;
-                tracing::warn!(%error, "events cannot be decided; trying again until the database answers");
+                false
             }
-        }
+        };
+        let pause = if done && ear.is_on() { LOOK_HEARD } else { LOOK };
         tokio::select! {
             () = stop.cancelled() => {}
-            () = wake(alerts.ears.as_ref(), &mut listener) => {}
+            () = ear.heard() => {}
+            () = again.notified() => {}
+            () = sleep(pause) => {}
         }
     }
     senders.join_all().await;
@@ -97,26 +120,6 @@ async fn keep_clean(alerts: Alerts, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
             () = sleep(Duration::from_secs(60)) => {}
-        }
-    }
-}
-
-/// Waits for a notification, at most [`LOOK`].
-async fn wake(ears: Option<&PgPool>, listener: &mut Option<PgListener>) {
-    if listener.is_none()
-        && let Some(pool) = ears
-        && let Ok(Ok(mut fresh)) = timeout(Duration::from_secs(5), PgListener::connect_with(pool)).await
-        && fresh.listen(outbox::CHANNEL).await.is_ok()
-    {
-        *listener = Some(fresh);
-    }
-    match listener {
-        None => sleep(LOOK).await,
-        Some(fresh) => {
-            if let Ok(Err(_)) = timeout(LOOK, fresh.recv()).await {
-                *listener = None;
-                sleep(LOOK).await;
-            }
         }
     }
 }
@@ -146,6 +149,24 @@ pub async fn flush(alerts: &Alerts, deadline: Instant) -> Result<i64, sqlx::Erro
 }
 
 impl Alerts {
+    /// Decides what waits for it, and tells the senders when they have something to send. False while somebody else is
+    /// deciding.
+    async fn look(&self, dues: &BTreeMap<String, Due>) -> Result<bool, sqlx::Error> {
+        let channels: Vec<&str> = dues.keys().map(String::as_str).collect();
+        loop {
+            let waiting = outbox::waiting(&self.pool, &channels).await?;
+            for (channel, due) in dues {
+                due.send_replace(waiting.due_in.get(channel).map(|due_in| Instant::now() + *due_in));
+            }
+            if !waiting.undecided {
+                return Ok(true);
+            }
+            if self.decide().await? == 0 {
+                return Ok(false);
+            }
+        }
+    }
+
     /// Decides up to `BATCH` events; gives how many.
     ///
     /// # Errors
@@ -157,6 +178,7 @@ impl Alerts {
         let remind = TimeDelta::from_std(self.remind).unwrap_or(TimeDelta::MAX);
         // What this very transaction tells counts for the later events of the same incident.
         let mut told: HashMap<Uuid, DateTime<Utc>> = HashMap::new();
+        let mut elsewhere = false;
         for mut event in events {
             let now = Utc::now();
             event.told_at = event.told_at.max(told.get(&event.incident).copied());
@@ -167,6 +189,7 @@ impl Alerts {
                     let held = self.mutes.hold(&mut tx, &event, now).await?;
                     for channel in self.told(&event.channels) {
                         if !self.channels.has(&channel) {
+                            elsewhere = true;
                             tracing::warn!(
                                 channel,
                                 event.id = %event.id,
@@ -186,6 +209,9 @@ impl Alerts {
                 }
             };
             outbox::decided(&mut tx, event.id, &verdict).await?;
+        }
+        if elsewhere {
+            outbox::call(&mut tx).await?;
         }
         if count > 0 {
             fault::point("outbox.decided").await?;

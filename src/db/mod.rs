@@ -1,6 +1,7 @@
 //! Connections: to the queue's own database, and to the named targets that jobs work on.
 
 mod doubt;
+mod ears;
 mod failure;
 mod follow;
 pub mod forget;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use sqlx::{Connection, Executor, PgConnection, PgPool, postgres::PgPoolOptions};
 
 pub use doubt::{doubt, moves};
+pub use ears::{Ear, Ears};
 pub use failure::{doubt_if_lost, failure};
 pub use follow::follow;
 pub use login::{Login, LoginError};

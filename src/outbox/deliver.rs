@@ -1,6 +1,6 @@
 //! Messages on their way: a row each until the receiver has it.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -111,6 +111,29 @@ pub struct Pending {
 /// The database's.
 pub async fn pending(pool: &PgPool, channels: &[String]) -> Result<Pending, sqlx::Error> {
     sqlx::query_as(include_str!("../../sql/outbox/pending.sql")).bind(channels).fetch_one(pool).await
+}
+
+/// What waits for whom.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Waits {
+    /// Whether events wait for a decision.
+    pub undecided: bool,
+    /// How soon a message may be sent, by channel; 0 where one is due. A channel that has none is missing.
+    pub due_in: BTreeMap<String, Duration>,
+}
+
+/// What waits for these channels.
+///
+/// # Errors
+/// The database's.
+pub async fn waiting(pool: &PgPool, channels: &[&str]) -> Result<Waits, sqlx::Error> {
+    let (undecided, due_in): (bool, Json<BTreeMap<String, f64>>) =
+        sqlx::query_as(include_str!("../../sql/outbox/waiting.sql")).bind(channels).fetch_one(pool).await?;
+    let due_in = due_in.0.into_iter().map(|(channel, seconds)| {
+        // Nobody sleeps for longer than a day without another look.
+        (channel, Duration::from_secs_f64(seconds.clamp(0.0, 86_400.0)))
+    });
+    Ok(Waits { undecided, due_in: due_in.collect() })
 }
 
 /// A delivery as people look at it.

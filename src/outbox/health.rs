@@ -114,6 +114,14 @@ pub async fn health(pool: &PgPool, subject: &str) -> Result<Option<Health>, sqlx
     Ok(read(&mut connection, &[subject.to_owned()]).await?.pop())
 }
 
+/// How those of these subjects fare that had a run which ended.
+///
+/// # Errors
+/// The database's.
+pub async fn healths(pool: &PgPool, subjects: &[String]) -> Result<Vec<Health>, sqlx::Error> {
+    read(&mut *pool.acquire().await?, subjects).await
+}
+
 pub(super) async fn read(connection: &mut PgConnection, subjects: &[String]) -> Result<Vec<Health>, sqlx::Error> {
     sqlx::query_as(include_str!("../../sql/outbox/health.sql")).bind(subjects).fetch_all(connection).await
 }

@@ -10,11 +10,12 @@ mod health;
 mod record;
 
 pub use deliver::{
-    Delivery, Pending, Sent, bury, bury_orphans, claim_deliveries, defer, delivered, deliveries, pending,
+    Delivery, Pending, Sent, Waits, bury, bury_orphans, claim_deliveries, defer, delivered, deliveries, pending,
+    waiting,
 };
 pub use events::{Event, LookedEvent, Message, decided, events, tell, undecided};
-pub use health::{Health, health};
-pub use record::{record, still_well};
+pub use health::{Health, health, healths};
+pub use record::{call, record, still_well};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;

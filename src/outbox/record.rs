@@ -96,11 +96,17 @@ async fn add(connection: &mut PgConnection, events: &[(Uuid, News, &Fact)]) -> R
         .bind(events.iter().map(|(_, _, fact)| fact.at).collect::<Vec<_>>())
         .execute(&mut *connection)
         .await?;
-    // A hint, sent with the commit: the alerts look by themselves, too.
-    if !db::notifies() {
-        return Ok(());
+    call(connection).await
+}
+
+/// Calls the alerts of every daemon, with the commit. A hint: they look by themselves, too.
+///
+/// # Errors
+/// The database's.
+pub async fn call(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    if db::notifies() {
+        sqlx::query("select pg_notify($1, '')").bind(super::CHANNEL).execute(connection).await?;
     }
-    sqlx::query("select pg_notify($1, '')").bind(super::CHANNEL).execute(connection).await?;
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use serde_json::json;
 use sexton::{
     alerts::{self, Alerts, Channel, Channels, Email, Mutes, Webhook},
     daemon::inbox::{Inbox, Post},
+    db::{Ear, Ears},
     outbox::{self, Fact, Sent, What},
     secret::Secret,
 };
@@ -44,7 +45,7 @@ impl Desk {
 
     fn alerts_with<const N: usize>(&self, channels: [(&str, Channel); N]) -> Alerts {
         Alerts {
-            ears: Some(self.database.pool().clone()),
+            ear: Ear::default(),
             pool: self.database.pool().clone(),
             channels: Channels::new(channels.map(|(name, channel)| (name.to_owned(), channel))),
             default: vec![],
@@ -125,18 +126,21 @@ fn id(post: &Post) -> &str {
     &post.headers["webhook-id"]
 }
 
-/// A running stage; its sends are cut off when the test ends.
-struct Stage(tokio::task::JoinHandle<()>);
+/// A running stage, and what hears for it; its sends are cut off when the test ends.
+struct Stage([tokio::task::JoinHandle<()>; 2]);
 
 impl Stage {
-    fn start(alerts: Alerts) -> Self {
-        Self(tokio::spawn(alerts::run(alerts, CancellationToken::new())))
+    fn start(mut alerts: Alerts) -> Self {
+        let mut ears = Ears::new(alerts.pool.clone());
+        alerts.ear = ears.on(outbox::CHANNEL);
+        let hearing = tokio::spawn(ears.listen());
+        Self([tokio::spawn(alerts::run(alerts, CancellationToken::new())), hearing])
     }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        self.0.abort();
+        self.0.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }
 
