@@ -4,6 +4,7 @@
 //! every slot at or before it has its decision. Both move only in transactions that start here, so that two, three
 //! or ten daemons decide every slot once. A pause stops a schedule, or all; the instance says whose queue this is.
 
+mod call;
 mod decide;
 pub mod forget;
 mod instance;
@@ -14,6 +15,7 @@ mod record;
 mod revision;
 mod stations;
 
+pub use call::CHANNEL;
 pub use decide::{Decided, Slot, UnknownDecision, decide, hold};
 pub use instance::{claim_instance, instance, set_instance};
 pub use jobs::{Published, default_alert, publish};

@@ -5,6 +5,8 @@ use serde::Serialize;
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
+use super::call::call;
+
 /// A time in which a schedule fires nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, FromRow)]
 pub struct Pause {
@@ -68,6 +70,7 @@ pub async fn pause(
         .bind(until)
         .fetch_one(&mut *transaction)
         .await?;
+    call(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(pause)
 }
@@ -86,16 +89,28 @@ pub async fn pause_failing(
 ) -> Result<Option<Pause>, sqlx::Error> {
     // Two runs that fail at the same instant are counted one after the other, and so the second sees both.
     sqlx::query(include_str!("../../sql/ledger/lock_failing.sql")).bind(schedule).execute(&mut *connection).await?;
-    sqlx::query_as(include_str!("../../sql/ledger/pause_failing.sql"))
+    let paused = sqlx::query_as(include_str!("../../sql/ledger/pause_failing.sql"))
         .bind(schedule)
         .bind(i64::from(after))
         .bind(chain)
         .bind(failed)
-        .fetch_optional(connection)
-        .await
+        .fetch_optional(&mut *connection)
+        .await?;
+    if paused.is_some() {
+        call(connection).await?;
+    }
+    Ok(paused)
 }
 
 /// Ends the open pauses of a schedule, or those of all (which leaves those of single schedules).
 pub async fn resume(pool: &PgPool, schedule: Option<&str>, by: &str) -> Result<Vec<Pause>, sqlx::Error> {
-    sqlx::query_as(include_str!("../../sql/ledger/resume.sql")).bind(schedule).bind(by).fetch_all(pool).await
+    let mut transaction = pool.begin().await?;
+    let ended = sqlx::query_as(include_str!("../../sql/ledger/resume.sql"))
+        .bind(schedule)
+        .bind(by)
+        .fetch_all(&mut *transaction)
+        .await?;
+    call(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(ended)
 }

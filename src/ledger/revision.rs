@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool, types::Json};
 
-use super::{Look, look};
+use super::{Look, call::call, look};
 
 /// One whole set of files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
@@ -90,6 +90,7 @@ pub async fn apply(
         .bind(entries.iter().map(|entry| entry.enabled).collect::<Vec<_>>())
         .execute(&mut *connection)
         .await?;
-    sqlx::query(include_str!("../../sql/ledger/remove_schedules.sql")).bind(id).execute(connection).await?;
+    sqlx::query(include_str!("../../sql/ledger/remove_schedules.sql")).bind(id).execute(&mut *connection).await?;
+    call(connection).await?;
     Ok(id)
 }

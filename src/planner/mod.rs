@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use crate::{
     catalog::{Catalog, Files},
+    db::Ear,
     fault,
     ledger::{self, Decided, Glance, Look, Watermark},
     metrics::{NEXT_SLOT, SLOTS},
@@ -37,6 +38,8 @@ pub use run::run;
 
 /// The longest sleep: how long a new revision may go unseen when nobody pokes.
 const LONGEST: Duration = Duration::from_secs(5);
+/// The same while notifications of new revisions arrive.
+const LONGEST_HEARD: Duration = Duration::from_secs(10);
 /// When to come back to a schedule that another planner holds, or that could not be decided.
 const LOST: TimeDelta = TimeDelta::seconds(1);
 /// How many schedules one transaction decides at most: whoever pauses one of them waits for it.
@@ -55,6 +58,8 @@ pub struct Options {
     pub pulse: Pulse,
     /// How long one exchange with the database may take.
     pub patience: Duration,
+    /// Hears of new revisions and of pauses.
+    pub ear: Ear,
 }
 
 impl Options {
@@ -65,6 +70,7 @@ impl Options {
             default_alert: Vec::new(),
             pulse: Pulse::default(),
             patience: Duration::from_secs(10),
+            ear: Ear::default(),
         }
     }
 }
@@ -164,7 +170,7 @@ impl Planner {
     async fn tick_on(&mut self, connection: &mut PgConnection) -> Result<Tick, PlanError> {
         let patience = self.options.patience;
         let Glance { mut now, revision, pauses } = within(patience, ledger::glance(connection)).await?;
-        let mut tick = Tick { revision, decisions: Vec::new(), sleep: LONGEST };
+        let mut tick = Tick { revision, decisions: Vec::new(), sleep: self.longest() };
         let Some(revision) = revision else { return Ok(tick) };
         let known = self.know(connection, revision, &pauses).await?;
         let mut failed = None;
@@ -196,6 +202,10 @@ impl Planner {
             queue::nudge(&self.pool).await;
         }
         failed.map_or(Ok(tick), Err)
+    }
+
+    fn longest(&self) -> Duration {
+        if self.options.ear.is_on() { LONGEST_HEARD } else { LONGEST }
     }
 
     /// Comes back to schedules that could not be decided.

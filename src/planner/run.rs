@@ -1,4 +1,4 @@
-//! When to look: at the next slot, when poked, and every few seconds in any case.
+//! When to look: at the next slot, when poked or told, and every few seconds in any case.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,12 +11,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Options, PlanError, Planner, alarm::Alarm};
-use crate::metrics::PLANNED;
+use crate::{db::Ear, metrics::PLANNED};
 
 /// Plans until `stop`. `poke` makes it look at once, as after a reload; a poke that comes during a tick counts.
 pub async fn run(pool: PgPool, options: Options, poke: Arc<Notify>, stop: CancellationToken) {
     let alarm = Alarm::start().await;
-    let pulse = options.pulse.clone();
+    let (pulse, mut ear) = (options.pulse.clone(), options.ear.clone());
     let mut planner = Planner::new(pool, options);
     let mut trouble = Trouble::default();
     while !stop.is_cancelled() {
@@ -30,19 +30,20 @@ pub async fn run(pool: PgPool, options: Options, poke: Arc<Notify>, stop: Cancel
             }
             Err(error) => trouble.met(&error),
         };
-        rest(pause, &alarm, &poke, &stop).await;
+        rest(pause, &alarm, &poke, &mut ear, &stop).await;
     }
     alarm.stop().await;
 }
 
 /// Sleeps, but not past `pause` by either clock.
-async fn rest(pause: Duration, alarm: &Alarm, poke: &Notify, stop: &CancellationToken) {
+async fn rest(pause: Duration, alarm: &Alarm, poke: &Notify, ear: &mut Ear, stop: &CancellationToken) {
     let (until, due) = (Instant::now() + pause, Utc::now() + TimeDelta::from_std(pause).unwrap_or_default());
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = sleep_until(until) => return,
             () = poke.notified() => return,
+            () = ear.heard() => return,
             () = alarm.rung() => if Utc::now() >= due { return },
         }
     }
