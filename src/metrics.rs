@@ -69,6 +69,8 @@ pub const FILES_REVISION: &str = "sexton_config_revision";
 pub const JOB_READY: &str = "sexton_job_ready";
 /// Seconds that this machine's clock is ahead of the queue database's; negative when it is behind.
 pub const CLOCK_SKEW: &str = "sexton_clock_skew_seconds";
+/// Bytes of memory that this process has (its resident set), under the name that every Prometheus dashboard knows.
+pub const MEMORY: &str = "process_resident_memory_bytes";
 /// Always 1, with the `version` as label.
 pub const BUILD: &str = "sexton_build_info";
 
@@ -125,6 +127,7 @@ fn describe() {
     describe_gauge!(FILES_REVISION, "The active revision of the files");
     describe_gauge!(JOB_READY, "1 while all that a scheduled job needs is there");
     describe_gauge!(CLOCK_SKEW, "Seconds that this machine's clock is ahead of the database's");
+    describe_gauge!(MEMORY, "Resident memory of this process in bytes");
     describe_gauge!(BUILD, "The version of this binary");
     metrics::gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }

@@ -79,6 +79,8 @@ pub struct Figures {
     pub counts: BTreeMap<(String, String), i64>,
     /// Bytes by vault.
     pub vaults: BTreeMap<String, i64>,
+    /// When the newest proven one was taken, by vault and name.
+    pub proven: BTreeMap<(String, String), DateTime<Utc>>,
 }
 
 impl Catalogue {
@@ -160,12 +162,18 @@ impl Catalogue {
     /// When the database cannot be read.
     pub async fn figures(&self) -> Result<Figures, sqlx::Error> {
         let names = sqlx::query_as(include_str!("../../sql/backups/figures.sql")).fetch_all(&self.pool).await?;
-        let counts: Vec<(String, String, i64)> =
-            sqlx::query_as(include_str!("../../sql/backups/counts.sql")).fetch_all(&self.pool).await?;
-        let vaults: Vec<(String, i64)> =
-            sqlx::query_as(include_str!("../../sql/backups/vaults.sql")).fetch_all(&self.pool).await?;
-        let counts = counts.into_iter().map(|(name, state, count)| ((name, state), count)).collect();
-        Ok(Figures { names, counts, vaults: vaults.into_iter().collect() })
+        let mut figures = Figures { names, ..Figures::default() };
+        type Row = (String, String, String, i64, i64, DateTime<Utc>);
+        let rows: Vec<Row> = sqlx::query_as(include_str!("../../sql/backups/stock.sql")).fetch_all(&self.pool).await?;
+        for (vault, name, state, backups, bytes, newest) in rows {
+            *figures.vaults.entry(vault.clone()).or_default() += bytes;
+            if matches!(state.as_str(), "proven" | "sampled") {
+                let known = figures.proven.entry((vault, name.clone())).or_insert(newest);
+                *known = newest.max(*known);
+            }
+            *figures.counts.entry((name, state)).or_default() += backups;
+        }
+        Ok(figures)
     }
 
     /// Takes the turn to say what is late, until the transaction ends; false while another daemon has it.

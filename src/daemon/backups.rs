@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::wire::Parts;
@@ -19,7 +22,7 @@ use crate::{
 };
 
 /// How often daemons look.
-const EVERY: Duration = Duration::from_secs(15);
+const EVERY: Duration = Duration::from_secs(30);
 /// How often they look into the vaults, in case others changed them.
 const TAKE_IN: Duration = Duration::from_secs(3600);
 /// How often trouble that lasts is noted, so that people can be reminded of it.
@@ -37,8 +40,15 @@ struct Watched {
     channels: Vec<String>,
 }
 
-/// Looks until `over`.
-pub(super) async fn keep_looking(parts: Parts, over: CancellationToken) {
+impl Watched {
+    /// What facts about it are recorded under.
+    fn subject(&self) -> String {
+        format!("{}{} in vault {}", outbox::OF_PROOF, self.name, self.vault)
+    }
+}
+
+/// Looks until `over`. `active` says which revision of the files is followed.
+pub(super) async fn keep_looking(parts: Parts, active: watch::Receiver<i64>, over: CancellationToken) {
     let Some(catalogue) = parts.env.catalogue.clone() else { return };
     let mut taken_in: Option<Instant> = None;
     let mut watched: Option<(i64, Vec<Watched>)> = None;
@@ -51,7 +61,8 @@ pub(super) async fn keep_looking(parts: Parts, over: CancellationToken) {
                 () = take_in(&parts, &catalogue) => {}
             }
         }
-        match look(&parts, &catalogue, &mut watched).await {
+        let revision = *active.borrow();
+        match look(&parts, &catalogue, revision, &mut watched).await {
             Ok(()) => said = false,
             Err(error) if said => tracing::debug!(%error, "the figures of backups still cannot be read"),
             Err(error) => {
@@ -78,19 +89,31 @@ async fn take_in(parts: &Parts, catalogue: &Catalogue) {
 async fn look(
     parts: &Parts,
     catalogue: &Catalogue,
+    revision: i64,
     watched: &mut Option<(i64, Vec<Watched>)>,
 ) -> Result<(), sqlx::Error> {
-    show(parts, &catalogue.figures().await?);
-    let mut connection = parts.pool.acquire().await?;
-    let revision = ledger::current(&mut connection).await?;
-    drop(connection);
-    let Some(revision) = revision else { return Ok(()) };
-    if watched.as_ref().is_none_or(|(known, _)| *known != revision.id) {
+    let figures = catalogue.figures().await?;
+    show(parts, &figures);
+    if watched.as_ref().is_none_or(|(known, _)| *known < revision) {
+        let mut connection = parts.pool.acquire().await?;
+        let Some(revision) = ledger::current(&mut connection).await? else { return Ok(()) };
+        drop(connection);
         let Some(catalog) = Catalog::parse(&Files(revision.files)).catalog else { return Ok(()) };
-        *watched = Some((revision.id, watch(&catalog.with_default_alert(parts.source.default_alert.clone()))));
+        *watched = Some((revision.id, watched_in(&catalog.with_default_alert(parts.source.default_alert.clone()))));
     }
-    for one in watched.iter().flat_map(|(_, all)| all) {
-        judge(parts, catalogue, one).await?;
+    let all: Vec<&Watched> = watched.iter().flat_map(|(_, all)| all).collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    let subjects: Vec<String> = all.iter().map(|one| one.subject()).collect();
+    let healths = outbox::healths(&parts.pool, &subjects).await?;
+    for one in all {
+        let proven = figures.proven.get(&(one.vault.clone(), one.name.clone())).copied();
+        let health = healths.iter().find(|health| health.subject == one.subject());
+        // Most looks find nothing to say.
+        if news(one.max_age, proven, health, Utc::now()).is_some() {
+            judge(parts, catalogue, one).await?;
+        }
     }
     Ok(())
 }
@@ -126,7 +149,7 @@ fn show(parts: &Parts, figures: &Figures) {
 }
 
 /// What the files say must not grow too old; of two jobs that say it of the same, the one that says it more strictly.
-fn watch(catalog: &Catalog) -> Vec<Watched> {
+fn watched_in(catalog: &Catalog) -> Vec<Watched> {
     let mut all: BTreeMap<(String, String), Watched> = BTreeMap::new();
     for job in catalog.jobs.keys() {
         let Ok(spec) = catalog.resolve(job, &BTreeMap::new()) else { continue };
@@ -151,7 +174,7 @@ async fn judge(parts: &Parts, catalogue: &Catalogue, one: &Watched) -> Result<()
     if !Catalogue::take_turn(&mut tx).await? {
         return Ok(());
     }
-    let subject = format!("{}{} in vault {}", outbox::OF_PROOF, one.name, one.vault);
+    let subject = one.subject();
     let health = outbox::health(&parts.pool, &subject).await?;
     let proven = catalogue.proven(&one.vault, &one.name).await?;
     let now = Utc::now();

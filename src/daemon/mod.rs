@@ -8,6 +8,7 @@ pub mod forget;
 pub mod inbox;
 mod instance;
 mod logging;
+mod measure;
 mod once;
 mod ready;
 mod serve;

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fs, io::Write, sync::Arc, time::Duration};
 
 use chrono::Utc;
 use serde_json::json;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{logging, wire, wire::Parts};
@@ -24,8 +27,8 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(120);
 /// How often daemons look.
 const EVERY: Duration = Duration::from_secs(3600);
-/// How often they ask whether the files changed.
-const ASK: Duration = Duration::from_secs(5);
+/// How soon they look again where the files could not be read.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// `sexton ready`: looks at jobs now.
 pub(super) async fn run(cli: &Cli, args: &ReadyArgs, out: &mut dyn Write) -> Result<u8, AskError> {
@@ -79,16 +82,18 @@ async fn look(spec: &Spec, env: &Arc<Env>) -> Result<(), Failure> {
     }
 }
 
-/// Looks at every scheduled job until `over`, and tells people what is not ready, and when it is again.
-pub(super) async fn keep_looking(parts: Parts, over: CancellationToken) {
+/// Looks at every scheduled job until `over`, whenever `active` is another revision, and tells people what is not ready, and
+/// when it is again.
+pub(super) async fn keep_looking(parts: Parts, mut active: watch::Receiver<i64>, over: CancellationToken) {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let mut looked: Option<(i64, Instant)> = None;
     while !over.is_cancelled() {
-        if let Some(revision) = current(&parts).await
-            && looked.is_none_or(|(known, at)| known != revision.id || at.elapsed() > EVERY)
-            && let Some(catalog) = Catalog::parse(&Files(revision.files)).catalog
-        {
-            looked = Some((revision.id, Instant::now()));
+        active.mark_unchanged();
+        let catalog = match current(&parts).await {
+            Some(revision) => Catalog::parse(&Files(revision.files)).catalog,
+            None => None,
+        };
+        let pause = if catalog.is_some() { EVERY } else { AGAIN };
+        if let Some(catalog) = catalog {
             let catalog = catalog.with_default_alert(parts.source.default_alert.clone());
             tokio::select! {
                 () = over.cancelled() => return,
@@ -99,7 +104,9 @@ pub(super) async fn keep_looking(parts: Parts, over: CancellationToken) {
         }
         tokio::select! {
             () = over.cancelled() => {}
-            () = sleep(ASK) => {}
+            // Whoever keeps the files outlives this, or all is over.
+            Ok(()) = active.changed() => {}
+            () = sleep(pause) => {}
         }
     }
 }

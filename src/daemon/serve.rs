@@ -3,29 +3,28 @@
 //! Starts the stages side by side, keeps the files, and at SIGTERM takes them down in an order in which
 //! nothing is lost: readiness first, then no new slots, then the runs, then what people must be told.
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
     net::TcpListener,
     sync::Notify,
     task::JoinSet,
     time::{Instant, sleep},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
     backups, clock,
     files::{Keeper, Occasion, ReloadError},
-    forget, instance, logging, ready, signals,
+    forget, instance, logging, measure, ready, signals,
     wire::{self, Parts},
 };
 use crate::{
-    alerts,
+    alerts::{self, Alerts},
     cli::{self, AskError, Cli, exit},
-    db, http, metrics, planner,
+    db::{self, Ears},
+    http, ledger, metrics, outbox, planner,
     pulse::Pulse,
-    queue,
     settings::Settings,
     skew,
     worker::{self, Worker},
@@ -108,7 +107,7 @@ impl Daemon {
             tracing::info!(%address, "listening on http://{address}");
             side.spawn(serve_http(listener, surface, over.clone()));
         }
-        side.spawn(measure(parts.pool.clone(), recorder.clone(), over.clone()));
+        side.spawn(measure::keep(parts.pool.clone(), recorder.clone(), over.clone()));
         side.spawn(forget::keep(parts.pool.clone(), settings.retention, over.clone()));
         side.spawn(clock::keep_measuring(parts.pool.clone(), skew, over.clone()));
         if !admitted {
@@ -119,15 +118,20 @@ impl Daemon {
             }
             files.reload(Occasion::Start).await.map_err(refused)?;
         }
-        side.spawn(ready::keep_looking(parts.clone(), over.clone()));
-        side.spawn(backups::keep_looking(parts.clone(), over.clone()));
+        side.spawn(ready::keep_looking(parts.clone(), files.active(), over.clone()));
+        side.spawn(backups::keep_looking(parts.clone(), files.active(), over.clone()));
         let alerts_stop = CancellationToken::new();
-        let alerting = tokio::spawn(alerts::run(parts.alerts.clone(), alerts_stop.clone()));
+        let mut ears = parts.hearing.clone().map(Ears::new);
+        let mut on = |channel| ears.as_mut().map(|ears| ears.on(channel)).unwrap_or_default();
+        let (ear, planner_ear) = (on(outbox::CHANNEL), on(ledger::CHANNEL));
+        let alerting = tokio::spawn(alerts::run(Alerts { ear, ..parts.alerts.clone() }, alerts_stop.clone()));
+        let _hearing = ears.map(|ears| AbortOnDropHandle::new(tokio::spawn(ears.listen())));
         side.spawn(files.run(over.clone()));
         let options = planner::Options {
             me: parts.source.me,
             default_alert: settings.alerts.default.clone(),
             pulse: pulse.clone(),
+            ear: planner_ear,
             ..planner::Options::new()
         };
         let planning = tokio::spawn(planner::run(parts.session_pool.clone(), options, poke, stop.clone()));
@@ -229,45 +233,4 @@ async fn wait_for_database(parts: &Parts) -> Result<(), AskError> {
         tracing::info!("the queue's database answers");
     }
     Ok(())
-}
-
-/// Says once of each need that no daemon has, as long as runs wait for it.
-fn tell_stranded(stranded: &[queue::Stranded], told: &mut BTreeSet<Vec<String>>) {
-    told.retain(|lacking| stranded.iter().any(|lane| lane.lacking == *lacking));
-    for lane in stranded {
-        if told.insert(lane.lacking.clone()) {
-            let needs = lane.lacking.join(" and ");
-            tracing::warn!(
-                needs,
-                runs = lane.runs,
-                "runs wait for {needs}, which no daemon that is running has: start one with it in its sexton.toml, or change the jobs"
-            );
-        }
-    }
-}
-
-/// Keeps the gauges of the queue current, and the recorder small: nobody may ever come for what it collects.
-async fn measure(pool: sqlx::PgPool, recorder: PrometheusHandle, over: CancellationToken) {
-    const STATES: [&str; 5] = ["waiting", "ready", "running", "retrying", "held"];
-    let mut told = BTreeSet::new();
-    while !over.is_cancelled() {
-        recorder.run_upkeep();
-        if let Ok(stranded) = queue::stranded(&pool).await {
-            ::metrics::gauge!(metrics::STRANDED).set(stranded.iter().map(|lane| lane.runs as f64).sum::<f64>());
-            tell_stranded(&stranded, &mut told);
-        }
-        if let Ok(depths) = queue::depth(&pool).await {
-            for state in STATES {
-                let depth = depths.iter().find(|depth| depth.state == state);
-                ::metrics::gauge!(metrics::QUEUE_DEPTH, "state" => state).set(depth.map_or(0, |d| d.runs) as f64);
-                if state == "ready" {
-                    ::metrics::gauge!(metrics::QUEUE_OLDEST).set(depth.map_or(0.0, |d| d.oldest.max(0.0)));
-                }
-            }
-        }
-        tokio::select! {
-            () = over.cancelled() => {}
-            () = sleep(Duration::from_secs(15)) => {}
-        }
-    }
 }

@@ -11,7 +11,7 @@ use crate::{
     catalog::{Catalog, Names, Problem},
     child::Spawner,
     cli::{self, AskError},
-    db::{self, Login, Targets},
+    db::{self, Ear, Login, Targets},
     kinds::Env,
     settings::{self, Settings},
 };
@@ -38,6 +38,8 @@ pub(super) struct Parts {
     /// For what needs a session of its own: migrations, and the planner's.
     pub(super) session_pool: sqlx::PgPool,
     pub(super) beat_pool: sqlx::PgPool,
+    /// For hearing notifications, on a connection of the server itself; none where they are off.
+    pub(super) hearing: Option<sqlx::PgPool>,
     _following: Arc<Vec<AbortOnDropHandle<()>>>,
     pub(super) env: Arc<Env>,
     pub(super) alerts: Alerts,
@@ -80,9 +82,9 @@ pub(super) fn parts(settings: &Settings) -> Result<Parts, AskError> {
     let people_pool = db::people_pool(&login, PEOPLE_CONNECTIONS);
     let beat_pool = db::queue_pool(&direct, BEAT_CONNECTIONS);
     let session_pool = if login.is_pooled() { db::queue_pool(&direct, SESSIONS) } else { pool.clone() };
-    let ears = settings.database.notify.then(|| db::people_pool(&direct, 1));
+    let hearing = settings.database.notify.then(|| db::people_pool(&direct, 1));
     let (mut through, mut past) = (vec![pool.clone(), people_pool.clone()], vec![beat_pool.clone()]);
-    past.extend(ears.clone());
+    past.extend(hearing.clone());
     let following = if login.is_pooled() {
         past.push(session_pool.clone());
         vec![(login.clone(), through), (direct.clone(), past)]
@@ -103,7 +105,7 @@ pub(super) fn parts(settings: &Settings) -> Result<Parts, AskError> {
     };
     let alerts = Alerts {
         pool: pool.clone(),
-        ears,
+        ear: Ear::default(),
         channels: channels(settings, &http)?,
         default: settings.alerts.default.clone(),
         remind: settings.alerts.remind.0,
@@ -134,6 +136,7 @@ pub(super) fn parts(settings: &Settings) -> Result<Parts, AskError> {
         people_pool,
         session_pool,
         beat_pool,
+        hearing,
         _following: Arc::new(following.collect()),
         env: Arc::new(env),
         alerts,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use sqlx::Connection;
+use sqlx::{Connection, PgConnection};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -39,11 +39,11 @@ pub(super) async fn keep(shared: Arc<Shared>, over: CancellationToken) {
 }
 
 async fn look(shared: &Shared, wire: &mut Wire) -> Result<Vec<Rescued>, WireError> {
-    bury_the_dead(shared, wire).await?;
     let in_touch = shared.in_touch();
     let steady = shared.contact.borrow().filter(|_| in_touch).map_or(Duration::ZERO, |contact| contact.since.elapsed());
     wire.with(async |connection| {
         let mut transaction = connection.begin().await?;
+        bury_the_dead(shared, &mut transaction).await?;
         let rescued = queue::rescue(&mut transaction, steady).await?;
         let mut news = facts::of_rescued(&rescued);
         news.extend(failing::pause(&mut transaction, &failing::of_rescued(&rescued)).await?);
@@ -63,16 +63,16 @@ async fn look(shared: &Shared, wire: &mut Wire) -> Result<Vec<Rescued>, WireErro
 }
 
 /// Ends the leases of workers that we can see are dead: processes on this machine that are no more.
-async fn bury_the_dead(shared: &Shared, wire: &mut Wire) -> Result<(), WireError> {
+async fn bury_the_dead(shared: &Shared, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let Some(prefix) = shared.me.process.as_deref().and_then(identity::neighbourhood) else { return Ok(()) };
-    let neighbours = wire.with(async |connection| queue::neighbours(connection, prefix).await).await?;
+    let neighbours = queue::neighbours(&mut *connection, prefix).await?;
     let dead: Vec<_> =
         neighbours.iter().filter(|worker| identity::is_dead(&worker.process)).map(|worker| worker.id).collect();
     if dead.is_empty() {
         return Ok(());
     }
     tracing::info!(workers = dead.len(), "a daemon on this machine ended without a goodbye; taking over its runs");
-    wire.with(async |connection| queue::bury(connection, &dead).await).await
+    queue::bury(connection, &dead).await
 }
 
 fn tell(rescued: &Rescued) {

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use sqlx::PgPool;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::Notify,
+    sync::{Notify, watch},
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,8 @@ pub(crate) struct Keeper {
     settings: settings::Files,
     /// Wakes the planner, after the active revision changed.
     poke: Arc<Notify>,
+    /// The revision that is followed, as far as this daemon knows.
+    active: watch::Sender<i64>,
     watch: Watch,
     last: Reading,
     standing: Option<Standing>,
@@ -53,7 +55,26 @@ impl Keeper {
     /// For files that have not been read yet.
     pub(crate) fn new(pool: PgPool, source: Source, by: String, settings: settings::Files, poke: Arc<Notify>) -> Self {
         let (watch, last, now) = (Watch::new(Fingerprint::default()), Reading::default(), Instant::now());
-        Self { pool, source, by, settings, poke, watch, last, standing: None, since: now, told: None, asked: now }
+        let active = watch::Sender::new(0);
+        Self {
+            pool,
+            source,
+            by,
+            settings,
+            poke,
+            active,
+            watch,
+            last,
+            standing: None,
+            since: now,
+            told: None,
+            asked: now,
+        }
+    }
+
+    /// The revision that is followed, as soon as this daemon knows of it; 0 before.
+    pub(crate) fn active(&self) -> watch::Receiver<i64> {
+        self.active.subscribe()
     }
 
     /// Reads the files and takes them in.
@@ -84,6 +105,7 @@ impl Keeper {
         if self.standing.as_ref().map(|before| before.state) != Some(standing.state) {
             self.since = Instant::now();
         }
+        self.active.send_if_modified(|active| std::mem::replace(active, standing.revision) != standing.revision);
         self.standing = Some(standing);
         self.told = told.then(Instant::now);
     }

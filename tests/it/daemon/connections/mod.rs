@@ -4,6 +4,7 @@
 mod bouncer;
 mod crowded;
 mod failover;
+mod idle;
 mod quiet;
 mod rotated;
 
