@@ -3,11 +3,11 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sqlx::{FromRow, PgExecutor, Row as _, postgres::PgRow};
 use uuid::Uuid;
 
-use super::Snapshot;
+use super::snapshot::{Shared, Snapshot};
 
 /// A run that a worker holds, with the token that every write of this attempt carries.
 #[derive(Debug, Clone)]
@@ -57,20 +57,19 @@ pub(super) struct Row {
     claimed: Claimed,
     spec: Uuid,
     body: Option<Value>,
-    own: Option<Map<String, Value>>,
+    own: Option<Value>,
 }
 
 impl FromRow<'_, PgRow> for Row {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let started_at: DateTime<Utc> = row.try_get("started_at")?;
         let since = |due: DateTime<Utc>| (started_at - due).to_std().unwrap_or_default();
-        let own: Option<Value> = row.try_get("own")?;
         let claimed = Claimed {
             id: row.try_get("id")?,
             token: row.try_get("token")?,
             job: row.try_get("job")?,
             kind: row.try_get("kind")?,
-            spec: Snapshot::new(Value::Null),
+            spec: Snapshot::unread(),
             attempt: row.try_get("attempt")?,
             most_attempts: row.try_get("most_attempts")?,
             lease: Duration::try_from_secs_f64(row.try_get("lease")?).unwrap_or(Duration::from_secs(45)),
@@ -86,8 +85,7 @@ impl FromRow<'_, PgRow> for Row {
             lane: row.try_get("lane")?,
             previous_success_at: row.try_get("previous_success_at")?,
         };
-        let own = own.and_then(|own| if let Value::Object(own) = own { Some(own) } else { None });
-        Ok(Self { claimed, spec: row.try_get("spec")?, body: row.try_get("body")?, own })
+        Ok(Self { claimed, spec: row.try_get("spec")?, body: row.try_get("body")?, own: row.try_get("own")? })
     }
 }
 
@@ -98,7 +96,7 @@ const KNOWN: usize = 100;
 #[derive(Debug)]
 pub struct Claims {
     pub(super) worker: Uuid,
-    known: HashMap<Uuid, Arc<Snapshot>>,
+    known: HashMap<Uuid, Arc<Shared>>,
 }
 
 impl Claims {
@@ -127,19 +125,19 @@ impl Claims {
 
     /// The runs with their snapshots.
     pub(super) fn read(&mut self, rows: Vec<Row>) -> Vec<Claimed> {
-        if self.known.len() > KNOWN {
-            self.known.clear();
-        }
         let mut runs = Vec::with_capacity(rows.len());
         for row in rows {
             let shared = match (self.known.get(&row.spec), row.body) {
-                (Some(shared), _) => shared.clone(),
-                (None, Some(body)) => self.known.entry(row.spec).or_insert(Snapshot::new(body)).clone(),
+                (Some(shared), _) => Arc::clone(shared),
+                (None, Some(body)) => Arc::clone(self.known.entry(row.spec).or_insert(Shared::new(body))),
                 // Its row is gone: the attempt fails and says so.
-                (None, None) => Snapshot::new(Value::Null),
+                (None, None) => Shared::new(Value::Null),
             };
-            let spec = row.own.map_or(shared.clone(), |own| shared.with(own));
-            runs.push(Claimed { spec, ..row.claimed });
+            runs.push(Claimed { spec: shared.with(row.own), ..row.claimed });
+        }
+        // Not before: what was known when it was asked is not in the answer.
+        if self.known.len() > KNOWN {
+            self.known.clear();
         }
         runs
     }

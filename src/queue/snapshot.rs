@@ -3,10 +3,10 @@
 //! Runs are many and snapshots few, so the body is stored once, in `sexton.spec`. What hangs on a run's parameters
 //! would make every body another one: those keys lie in the run's own row.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
 
 use crate::spec::Spec;
 
@@ -16,39 +16,95 @@ const OWN: [&str; 3] = ["params", "table", "then"];
 /// A job as it was when its run became due: what is stored, and what could be read of it.
 #[derive(Debug)]
 pub struct Snapshot {
+    /// All of it, or the keys of its own.
     value: Value,
+    /// Whose other keys hold.
+    shared: Option<Arc<Shared>>,
     read: OnceLock<Result<Spec, String>>,
 }
 
+/// What runs of a job share that have keys of their own.
+#[derive(Debug)]
+pub(super) struct Shared {
+    body: Value,
+    /// Read once for all of them, with whatever stands in place of their own keys.
+    read: OnceLock<Result<Spec, String>>,
+    whole: OnceLock<Arc<Snapshot>>,
+}
+
 impl Snapshot {
-    /// Of what is stored.
+    /// Of all that is stored.
     pub fn new(value: Value) -> Arc<Self> {
-        Arc::new(Self { value, read: OnceLock::new() })
+        Arc::new(Self { value, shared: None, read: OnceLock::new() })
     }
 
-    /// As it is stored: one that cannot be read as a whole still tells some of it.
-    pub fn value(&self) -> &Value {
-        &self.value
+    /// Of nothing: what it is has still to be found out.
+    pub(super) fn unread() -> Arc<Self> {
+        static NONE: LazyLock<Arc<Snapshot>> = LazyLock::new(|| Snapshot::new(Value::Null));
+        Arc::clone(&NONE)
     }
 
-    /// The job, read once for all runs that share the snapshot.
+    /// What is stored under a key: a snapshot that cannot be read as a whole still tells some of it.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.value.get(key).or_else(|| self.shared.as_ref()?.body.get(key))
+    }
+
+    /// The job.
     ///
     /// # Errors
     /// Why it cannot be read.
     pub fn spec(&self) -> Result<&Spec, &str> {
-        let read = self.read.get_or_init(|| Spec::deserialize(&self.value).map_err(|error| error.to_string()));
+        let read = self.read.get_or_init(|| match &self.shared {
+            None => read(&self.value),
+            Some(shared) => shared.spec(&self.value),
+        });
         read.as_ref().map_err(String::as_str)
     }
+}
 
-    /// The same with a run's own keys in place of its own.
-    pub(super) fn with(&self, own: Map<String, Value>) -> Arc<Self> {
-        let mut value = self.value.clone();
-        match &mut value {
-            Value::Object(body) => body.extend(own),
-            _ => value = Value::Object(own),
-        }
-        Self::new(value)
+impl Shared {
+    pub(super) fn new(body: Value) -> Arc<Self> {
+        Arc::new(Self { body, read: OnceLock::new(), whole: OnceLock::new() })
     }
+
+    /// The snapshot of a run that has these keys of its own.
+    pub(super) fn with(self: &Arc<Self>, own: Option<Value>) -> Arc<Snapshot> {
+        match own {
+            Some(value) => Arc::new(Snapshot { value, shared: Some(Arc::clone(self)), read: OnceLock::new() }),
+            None => Arc::clone(self.whole.get_or_init(|| Snapshot::new(self.body.clone()))),
+        }
+    }
+
+    fn spec(&self, own: &Value) -> Result<Spec, String> {
+        let is_own = |keys: &Map<String, Value>| {
+            keys.contains_key("table") && keys.keys().all(|key| OWN.contains(&key.as_str()))
+        };
+        let Some(own) = own.as_object().filter(|keys| is_own(keys)) else { return read(&self.merged(own)) };
+        let shared = self.read.get_or_init(|| read(&self.merged(&json!({ "table": null }))));
+        let mut spec = shared.clone()?;
+        spec.table.clone_from(&own["table"]);
+        if let Some(params) = own.get("params") {
+            spec.params = read(params)?;
+        }
+        if let Some(then) = own.get("then") {
+            spec.then = read(then)?;
+        }
+        Ok(spec)
+    }
+
+    fn merged(&self, own: &Value) -> Value {
+        match (self.body.clone(), own) {
+            (Value::Object(mut body), Value::Object(own)) => {
+                body.extend(own.clone());
+                Value::Object(body)
+            }
+            (_, own) => own.clone(),
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
+    T::deserialize(value).map_err(|error| error.to_string())
 }
 
 /// A snapshot to be stored.

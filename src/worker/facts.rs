@@ -57,7 +57,7 @@ pub(super) fn of_settled(batch: &[Ack], rows: &[SettledRow]) -> Vec<Fact> {
                 run: Some(run.id),
                 at: Utc::now(),
                 what,
-                channels: channels(run.spec.value()),
+                channels: channels(run.spec.get("alert")),
                 detail: json!({
                     "kind": run.kind,
                     "attempt": run.attempt,
@@ -101,7 +101,7 @@ pub(super) fn of_rescued(rescued: &[Rescued]) -> Vec<Fact> {
             run: Some(one.run),
             at: Utc::now(),
             what,
-            channels: channels(&one.spec),
+            channels: channels(one.spec.get("alert")),
             detail: json!({
                 "kind": one.kind,
                 "attempt": one.attempt,
@@ -127,7 +127,7 @@ fn reason(ending: &Ending) -> (Option<&str>, Option<&str>) {
 }
 
 /// Who is told, also of a run whose snapshot cannot be read as a whole.
-pub(super) fn channels(spec: &Value) -> Vec<String> {
-    let names = spec.get("alert").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+pub(super) fn channels(alert: Option<&Value>) -> Vec<String> {
+    let names = alert.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     names.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }

@@ -22,7 +22,8 @@ pub(super) struct Failed<'a> {
     run: Uuid,
     chain: Uuid,
     job: &'a str,
-    spec: &'a Value,
+    pause_on_failure: Option<&'a Value>,
+    alert: Option<&'a Value>,
 }
 
 /// Of a batch that was just settled.
@@ -30,13 +31,28 @@ pub(super) fn of_settled<'a>(batch: &'a [Ack], rows: &[SettledRow]) -> Vec<Faile
     let failed = |row: &&SettledRow| row.verdict == Verdict::Applied && row.goes == Goes::Over(Final::Failed);
     let keys: Vec<_> = rows.iter().filter(failed).map(|row| (row.run, row.token)).collect();
     let runs = batch.iter().filter(|ack| keys.contains(&ack.attempt.key())).map(|ack| &ack.attempt.claimed);
-    runs.map(|run| Failed { run: run.id, chain: run.chain, job: &run.job, spec: run.spec.value() }).collect()
+    runs.map(|run| Failed {
+        run: run.id,
+        chain: run.chain,
+        job: &run.job,
+        pause_on_failure: run.spec.get("pause_on_failure"),
+        alert: run.spec.get("alert"),
+    })
+    .collect()
 }
 
 /// Of a rescue.
 pub(super) fn of_rescued(rescued: &[Rescued]) -> Vec<Failed<'_>> {
     let failed = rescued.iter().filter(|one| one.fate == Fate::Failed);
-    failed.map(|one| Failed { run: one.run, chain: one.chain, job: &one.job, spec: &one.spec }).collect()
+    failed
+        .map(|one| Failed {
+            run: one.run,
+            chain: one.chain,
+            job: &one.job,
+            pause_on_failure: one.spec.get("pause_on_failure"),
+            alert: one.spec.get("alert"),
+        })
+        .collect()
 }
 
 /// Pauses whose schedules these were, where it is time; gives what people are told.
@@ -44,7 +60,7 @@ pub(super) async fn pause(connection: &mut PgConnection, failed: &[Failed<'_>]) 
     // In the order of their names, so that nobody waits in a circle; of several runs of one, the last.
     let schedules: BTreeMap<String, (u32, &Failed<'_>)> = failed
         .iter()
-        .filter_map(|one| Some((Fails::deserialize(one.spec.get("pause_on_failure")?).ok()?, one)))
+        .filter_map(|one| Some((Fails::deserialize(one.pause_on_failure?).ok()?, one)))
         .map(|(fails, one)| (fails.schedule, (fails.after, one)))
         .collect();
     let mut facts = Vec::new();
@@ -56,7 +72,7 @@ pub(super) async fn pause(connection: &mut PgConnection, failed: &[Failed<'_>]) 
             run: Some(one.run),
             at: Utc::now(),
             what: What::Paused,
-            channels: facts::channels(one.spec),
+            channels: facts::channels(one.alert),
             detail: json!({
                 "schedule": schedule,
                 "why": format!("sexton paused it: {}", pause.reason),

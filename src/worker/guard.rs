@@ -77,7 +77,7 @@ pub(super) fn broke(attempt: &Attempt, panic: &(dyn Any + Send)) -> Ended {
 /// Reads the snapshot and finds its kind.
 fn read<'a>(shared: &Shared, run: &'a Claimed) -> Result<(&'a Spec, &'static Entry), Failure> {
     let help = "run daemons of one version; if they are, cancel this run and trigger the job again";
-    let format = run.spec.value().get("format").and_then(serde_json::Value::as_u64);
+    let format = run.spec.get("format").and_then(serde_json::Value::as_u64);
     if format.is_some_and(|format| format > u64::from(NEWEST)) {
         return Err(Failure::later(format!("the run was made by a newer sexton (format {format:?}, known {NEWEST})"))
             .help(help));

@@ -89,7 +89,35 @@ async fn a_run_waits_until_it_is_due() {
         queue::Promoted { ready: 1, behind: false, gated: false, next_in: None }
     );
     let claimed = claim_one(pool, me).await;
-    assert_eq!((claimed.id, claimed.attempt, claimed.spec.value()["job"].as_str()), (run, 1, Some("later")));
+    assert_eq!(
+        (claimed.id, claimed.attempt, claimed.spec.get("job").and_then(|job| job.as_str())),
+        (run, 1, Some("later"))
+    );
+}
+
+#[tokio::test]
+async fn a_worker_that_has_seen_many_snapshots_reads_each_with_what_is_its_own() {
+    let database = Database::new().await;
+    let mut connection = database.pool().acquire().await.unwrap();
+    let mut claims = queue::Claims::new(worker(database.pool()).await);
+    let job = |nth: i32| {
+        let params = [("n".to_owned(), json!(nth))].into();
+        NewRun::now(
+            sexton::spec::Spec { params, ..spec(&format!("job {}", nth % 150), "noop", json!({ "n": nth })) },
+            "a test",
+        )
+    };
+    for turn in 0..2 {
+        let jobs: Vec<NewRun> = (turn * 150..(turn + 1) * 150).map(job).collect();
+        queue::enqueue_all(&mut connection, &jobs).await.unwrap();
+        let claimed = claims.take(&mut *connection, 500).await.unwrap();
+        assert_eq!(claimed.len(), 150);
+        for run in claimed {
+            let spec = run.spec.spec().expect("it can be read");
+            let (wanted, n) = (job(spec.table["n"].as_i64().unwrap() as i32).spec, &spec.params["n"]);
+            assert_eq!((spec, n), (&wanted, &spec.table["n"]));
+        }
+    }
 }
 
 #[tokio::test]
