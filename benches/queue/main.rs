@@ -3,11 +3,15 @@
 //! ```text
 //! cargo bench --bench queue                       20,000 runs a round
 //! SEXTON_BENCH_RUNS=2000 cargo bench --bench queue
+//! SEXTON_BENCH_BACKLOG=1000000 SEXTON_BENCH_HISTORY=10000000 SEXTON_BENCH_PIN=600 cargo bench --bench queue
+//!                                                 does it stay fast: runs that wait, rows, seconds of a pinned xmin
 //! ```
 //!
 //! Both work on the same PostgreSQL (the embedded one, durable settings), in turns, in the same process: the ratio
 //! means something on any machine, the absolute numbers only on yours.
-#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod under;
 
 use std::{
     collections::HashMap,
@@ -38,6 +42,7 @@ use sexton::{
 };
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
+use under::Under;
 use uuid::Uuid;
 
 /// Rows that the bare loop claims and completes at a time.
@@ -47,12 +52,18 @@ const ROUNDS: usize = 3;
 const SAMPLES: usize = 300;
 
 fn main() {
-    let runs = std::env::var("SEXTON_BENCH_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(20_000);
+    let number = |name: &str| std::env::var(name).ok().and_then(|number| number.parse::<u32>().ok());
+    let runs = number("SEXTON_BENCH_RUNS").unwrap_or(20_000) as usize;
+    let under = Under {
+        backlog: number("SEXTON_BENCH_BACKLOG").unwrap_or(0) as usize,
+        history: number("SEXTON_BENCH_HISTORY").unwrap_or(0).into(),
+        pin: Duration::from_secs(number("SEXTON_BENCH_PIN").unwrap_or(0).into()),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(bench(runs));
+    runtime.block_on(bench(runs, under));
 }
 
-async fn bench(runs: usize) {
+async fn bench(runs: usize, what: Under) {
     rustls::crypto::ring::default_provider().install_default().unwrap();
     let folder = tempfile::Builder::new().prefix("sexton-bench-").tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
@@ -75,6 +86,12 @@ async fn bench(runs: usize) {
         catalogue: None,
     });
 
+    if what != Under::default() {
+        under::under(&pool, &login, &env, &what).await;
+        pool.close().await;
+        cluster.stop().await.unwrap();
+        return;
+    }
     println!(
         "{runs} no-op runs a round, the median of {ROUNDS} rounds in turns, PostgreSQL {}",
         cluster.binaries().major
@@ -181,6 +198,7 @@ async fn sexton(pool: &PgPool, env: &Arc<Env>, runs: usize, slots: usize) -> f64
 async fn delays(pool: &PgPool, env: &Arc<Env>) -> Vec<Duration> {
     sqlx::raw_sql("truncate sexton.run, sexton.history").execute(pool).await.unwrap();
     let stop = CancellationToken::new();
+    *BEGUN.lock().unwrap() = Some(HashMap::new());
     let working = tokio::spawn(worker::run(worker(pool, env, 8), stop.clone()));
     tokio::time::sleep(Duration::from_secs(1)).await;
     let mut enqueued = Vec::new();
@@ -247,7 +265,7 @@ fn median(rates: &mut [f64]) -> f64 {
     rates[rates.len() / 2]
 }
 
-/// When each run began.
+/// When each run began, where that is asked.
 static BEGUN: Mutex<Option<HashMap<Uuid, Instant>>> = Mutex::new(None);
 /// How many runs have begun, and so are as good as done.
 static DONE: AtomicUsize = AtomicUsize::new(0);
@@ -265,7 +283,9 @@ impl Kind for Noop {
     }
 
     async fn run(self, ctx: Ctx) -> Result<Outcome, Broken> {
-        BEGUN.lock().unwrap().get_or_insert_default().insert(ctx.run.id, Instant::now());
+        if let Some(begun) = BEGUN.lock().unwrap().as_mut() {
+            begun.insert(ctx.run.id, Instant::now());
+        }
         DONE.fetch_add(1, Ordering::Relaxed);
         Ok(Outcome::Done(Report::new()))
     }
