@@ -7,7 +7,7 @@ with since as materialized (
     where schedule = $1
       and coalesce(ended_at, until) <= clock_timestamp()
 ), recent as materialized (
-    select id, state, finished_at
+    select id, state, created_at, finished_at
     from sexton.history
     cross join since
     where job = (select job from sexton.runs where id = $3)
@@ -24,7 +24,12 @@ with since as materialized (
                and not exists (select from sexton.run where chain = recent.id and parent is not null) as done
     from recent
     cross join lateral (
-        select exists (select from sexton.history where chain = recent.id and state = 'failed') as failed
+        select state = 'failed' or exists (
+            select from sexton.history
+            where chain = recent.id
+              and parent is not null
+              and history.state = 'failed'
+              and history.finished_at >= recent.created_at) as failed
     ) as ends
 ), counted as (
     select count(*) as failures

@@ -1,4 +1,5 @@
 -- Cancel run $1 for $2 because of $3: what does not run ends now, what runs is asked to end.
+-- Of the history, it looks at what ended since $4.
 with wanted as materialized (
     select id, state
     from sexton.run
@@ -36,7 +37,7 @@ with wanted as materialized (
 select case
            when exists (select from wanted where state <> 'running') then 'ended'
            when exists (select from wanted) then 'asked'
-           else (select state::text from sexton.history where id = $1)
+           else (select state::text from sexton.history where id = $1 and finished_at >= $4)
        end as verdict,
        -- Only of what others come after.
        (select chain from gone where leads) as chain

@@ -1,4 +1,5 @@
 -- List up to $6 runs, newest first: of job $1, in state $2, of schedule $3, of chain $4, older than run $5; null asks for all.
+-- Only of runs from the id $8 on, which are over since $7 if they are over.
 select runs.*, progress.done as progress_done, progress.total as progress_total, progress.unit as progress_unit,
        progress.note as progress_note, progress.at as progress_at,
        case when runs.state = 'running' then progress.rate end as progress_rate,
@@ -11,5 +12,7 @@ where ($1::text is null or runs.job = $1)
   and ($3::text is null or runs.schedule = $3)
   and ($4::uuid is null or runs.chain = $4)
   and ($5::uuid is null or runs.id < $5)
+  and (runs.finished_at is null or runs.finished_at >= $7)
+  and runs.id >= $8
 order by runs.id desc
 limit $6

@@ -1,4 +1,5 @@
 -- Pause run $1 for $2 because of $3: nobody claims it until it is resumed, and who has it is asked to give it back.
+-- Of the history, it looks at what ended since $4.
 with wanted as materialized (
     select id, state, pause_requested_at is not null as paused
     from sexton.run
@@ -17,5 +18,5 @@ select case
            when exists (select from wanted where paused) then 'already'
            when exists (select from wanted where state = 'running') then 'asked'
            when exists (select from wanted) then 'kept'
-           else (select state::text from sexton.history where id = $1)
+           else (select state::text from sexton.history where id = $1 and finished_at >= $4)
        end

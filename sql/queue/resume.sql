@@ -1,4 +1,5 @@
 -- Resume run $1 for $2: it may be claimed again, and the record says who paused it and for how long.
+-- Of the history, it looks at what ended since $3.
 with wanted as materialized (
     select id, pause_requested_at, pause_by, pause_why
     from sexton.run
@@ -19,5 +20,5 @@ with wanted as materialized (
 select case
            when exists (select from wanted where pause_requested_at is not null) then 'resumed'
            when exists (select from wanted) then 'unpaused'
-           else (select state::text from sexton.history where id = $1)
+           else (select state::text from sexton.history where id = $1 and finished_at >= $3)
        end

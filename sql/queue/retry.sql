@@ -1,8 +1,10 @@
 -- Retry run $1 for $2: a failed, cancelled or held run is ready again with all its attempts; one that backs off is due now.
+-- Of the history, it looks at what ended since $3.
 with dead as (
     delete from sexton.history
     where id = $1
       and state in ('failed', 'cancelled')
+      and finished_at >= $3
     returning *
 ), revived as (
     insert into sexton.run (
@@ -32,6 +34,6 @@ select case
            when exists (select from dead) or exists (select from let_go) then 'ready'
            else coalesce(
                (select state::text from sexton.run where id = $1),
-               (select state::text from sexton.history where id = $1))
+               (select state::text from sexton.history where id = $1 and finished_at >= $3))
        end as verdict,
        exists (select from dead) or exists (select from let_go) as retried

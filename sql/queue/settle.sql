@@ -65,10 +65,7 @@ with given as materialized (
 select given.run, given.token,
        case
            when mine.id is not null then 'applied'
-           when exists (select from sexton.history where id = given.run and token = given.token)
-             or exists (select from sexton.run where id = given.run and token = given.token and state <> 'running')
-               then 'repeated'
-           else 'stale'
+           else 'missed'
        end as verdict,
        coalesce(mine.goes, given.goes) as goes,
        mine.who,

@@ -1,4 +1,4 @@
--- Story: how run $1 stands, and what it logged after line $3 of the attempt with token $2, at most $4 lines.
+-- Story: how run $1 stands, and what it logged after line $3 of the attempt with token $2, at most $4 lines; it lives, or is over since $5.
 select runs.*, progress.done as progress_done, progress.total as progress_total, progress.unit as progress_unit,
        progress.note as progress_note, progress.at as progress_at,
        case when runs.state = 'running' then progress.rate end as progress_rate,
@@ -18,3 +18,4 @@ from sexton.runs
 left join sexton.progress on progress.run = runs.id and progress.token = runs.token
 left join sexton.run on run.id = runs.id
 where runs.id = $1
+  and (runs.finished_at is null or runs.finished_at >= $5)

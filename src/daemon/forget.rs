@@ -14,7 +14,7 @@ use crate::{
     outbox::forget as outbox,
     queue::{
         forget::{self as queue, Keep},
-        log,
+        log::{self, Upkept},
     },
     settings::Retention,
 };
@@ -46,7 +46,7 @@ pub const BOUNDS: [(&str, Bound); 21] = [
     ("run", Nature("what is not over")),
     ("progress", Age(queue::PROGRESS, |_| queue::PROGRESS_AFTER)),
     ("worker", Age(queue::WORKERS, |_| queue::WORKERS_AFTER)),
-    ("spec", Age(queue::SPECS, |_| queue::SPECS_AFTER)),
+    ("spec", Age(queue::SPECS, |keep| keep.failed.0.max(keep.done.0))),
     ("lane", Age(queue::LANES, |_| queue::LANES_AFTER)),
     ("gate_rate", Age(queue::RATES, |_| queue::RATES_AFTER)),
     ("idempotency_key", Age(queue::KEYS, |_| queue::KEYS_AFTER)),
@@ -75,6 +75,14 @@ pub struct Forgotten {
     pub left: Vec<String>,
 }
 
+impl Forgotten {
+    fn take(&mut self, upkept: Upkept) {
+        self.days.extend(upkept.dropped);
+        // Another daemon does it at the same moment, or somebody reads; rows go to the default partition.
+        self.left.extend(upkept.left);
+    }
+}
+
 /// Forgets what is old, in batches; nobody who works waits for it. What fails in one table holds up no other.
 pub async fn pass(pool: &PgPool, retention: &Retention) -> Forgotten {
     let mut forgotten = Forgotten::default();
@@ -83,7 +91,10 @@ pub async fn pass(pool: &PgPool, retention: &Retention) -> Forgotten {
             Age(what, age) => forget(pool, what, age(retention)).await,
             History => {
                 let keep = Keep { done: retention.done.0, failed: retention.failed.0, last: retention.last };
-                queue::history(pool, keep).await
+                let mut upkept = Upkept::default();
+                let removed = queue::history(pool, keep, &mut upkept).await;
+                forgotten.take(upkept);
+                removed
             }
             Days => days(pool, retention.log.0, &mut forgotten).await,
             With(_) | Nature(_) => Ok(0),
@@ -100,10 +111,9 @@ pub async fn pass(pool: &PgPool, retention: &Retention) -> Forgotten {
 /// Makes the days of the log that come, and drops those that are over.
 async fn days(pool: &PgPool, keep: Duration, forgotten: &mut Forgotten) -> Result<u64, sqlx::Error> {
     let upkept = log::upkeep(&mut *pool.acquire().await?, keep).await?;
-    forgotten.days.extend(upkept.dropped);
-    // Another daemon does it at the same moment, or somebody reads; lines go to the default partition.
-    forgotten.left.extend(upkept.left);
-    Ok(upkept.removed)
+    let removed = upkept.removed;
+    forgotten.take(upkept);
+    Ok(removed)
 }
 
 /// Looks after it at once, before the first runs log, and then every hour.

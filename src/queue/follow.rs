@@ -18,6 +18,7 @@ use super::{
     EnqueueError, NewRun,
     chain::{End, Link, Stand, downstream, links, stands},
     enqueue_all,
+    history::{EVER, since},
 };
 use crate::{
     spec::{NEWEST, Spec},
@@ -121,7 +122,15 @@ pub(super) async fn follow(connection: &mut PgConnection, over: &[Over]) -> Resu
 
 /// The runs of these chains, oldest first.
 pub(super) async fn members(connection: &mut PgConnection, chains: &[Uuid]) -> Result<Vec<Member>, sqlx::Error> {
-    sqlx::query_as(include_str!("../../sql/queue/members.sql")).bind(chains).fetch_all(connection).await
+    let look = async |connection: &mut PgConnection, since: DateTime<Utc>| {
+        let members = sqlx::query_as(include_str!("../../sql/queue/members.sql")).bind(chains).bind(since);
+        members.fetch_all(connection).await
+    };
+    let since = since(chains.iter().copied());
+    let found: Vec<Member> = look(&mut *connection, since).await?;
+    // One whose first run is not there began earlier than its id says, or its first run is forgotten.
+    let whole = chains.iter().all(|chain| found.iter().any(|member| member.id == *chain));
+    if whole || since == EVER { Ok(found) } else { look(connection, EVER).await }
 }
 
 /// What is to be started in one chain, now that these of its runs are over, each with its parent.

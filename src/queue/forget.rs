@@ -6,6 +6,10 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::{
+    history::{parts, upkeep},
+    log::Upkept,
+};
 use crate::{
     db::forget::{BATCH, Forget, Pace, turn},
     state::Final,
@@ -21,9 +25,7 @@ pub const WORKERS_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// Workers.
 pub const WORKERS: Forget = Forget { statement: include_str!("../../sql/queue/forget_workers.sql") };
 
-/// How long a snapshot is kept that nothing is enqueued with.
-pub const SPECS_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Snapshots that no run has.
+/// Snapshots that no run has, once nothing was enqueued with them for as long as runs are kept.
 pub const SPECS: Forget = Forget { statement: include_str!("../../sql/queue/forget_specs.sql") };
 
 /// How long a lane is kept that nothing is enqueued in.
@@ -55,15 +57,19 @@ pub struct Keep {
 /// How far a walk through the history is.
 type Place = (Option<DateTime<Utc>>, Option<Uuid>);
 
-/// Removes runs of the history that are older than they are kept, batch after batch; how many. Each job keeps its last
-/// runs and its last success, and a chain whatever a run of it that lives or can be retried goes on from.
+/// Looks after the partitions of the history (those that come are made, old ones dropped), and removes old runs that lie
+/// in none, batch after batch; how many. Each job keeps its last runs and its last success, and a chain whatever a run of
+/// it that lives or can be retried goes on from.
 ///
 /// # Errors
 /// The database's.
-pub async fn history(pool: &PgPool, keep: Keep) -> Result<u64, sqlx::Error> {
-    // Failed ones first: what was done before them goes after them.
-    let failed = walk(pool, &[Final::Failed, Final::Cancelled], keep.failed, keep.last).await?;
-    Ok(failed + walk(pool, &[Final::Done, Final::Skipped], keep.done, keep.last).await?)
+pub async fn history(pool: &PgPool, keep: Keep, upkept: &mut Upkept) -> Result<u64, sqlx::Error> {
+    upkeep(pool, keep, upkept).await?;
+    let mut removed = 0;
+    for part in parts(keep) {
+        removed += walk(pool, &part.states, part.keep, keep.last).await?;
+    }
+    Ok(removed)
 }
 
 /// One walk, from the oldest run on, so that what stays is looked at once.

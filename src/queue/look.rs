@@ -1,12 +1,15 @@
 //! What people and surfaces see of runs.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{Linked, Try};
+use super::{
+    Linked, Try,
+    history::{EVER, first_id, since, sinces},
+};
 use crate::speed;
 
 /// A run, live or final, as the API and the command line show it.
@@ -187,22 +190,37 @@ impl Default for Filter {
 
 /// One run.
 pub async fn find(pool: &PgPool, run: Uuid) -> Result<Option<Run>, sqlx::Error> {
-    let found: Option<Run> =
-        sqlx::query_as(include_str!("../../sql/queue/find.sql")).bind(run).fetch_optional(pool).await?;
-    Ok(found.map(Run::whole))
+    for since in sinces(run) {
+        let find = sqlx::query_as(include_str!("../../sql/queue/find.sql")).bind(run).bind(since);
+        if let Some(found) = find.fetch_optional(pool).await? {
+            return Ok(Some(Run::whole(found)));
+        }
+    }
+    Ok(None)
 }
 
-/// Runs, newest first.
+/// Runs, newest first. Looks at the last days first, and farther back only for want of enough.
 pub async fn list(pool: &PgPool, filter: &Filter) -> Result<Vec<Run>, sqlx::Error> {
-    let found: Vec<Run> = sqlx::query_as(include_str!("../../sql/queue/list.sql"))
-        .bind(&filter.job)
-        .bind(&filter.state)
-        .bind(&filter.schedule)
-        .bind(filter.chain)
-        .bind(filter.before)
-        .bind(filter.limit)
-        .fetch_all(pool)
-        .await?;
+    let newest = filter.before.map_or_else(Utc::now, |before| since([before]));
+    let mut found: Vec<Run> = Vec::new();
+    for days in [2, 30, i64::MAX] {
+        let back = TimeDelta::try_days(days).and_then(|days| newest.checked_sub_signed(days)).unwrap_or(EVER).max(EVER);
+        found = sqlx::query_as(include_str!("../../sql/queue/list.sql"))
+            .bind(&filter.job)
+            .bind(&filter.state)
+            .bind(&filter.schedule)
+            .bind(filter.chain)
+            .bind(filter.before)
+            .bind(filter.limit)
+            .bind(back)
+            // Made later than this, it ended later than that, even by a clock that is a day off.
+            .bind(if back == EVER { Uuid::nil() } else { first_id(back + TimeDelta::days(1)) })
+            .fetch_all(pool)
+            .await?;
+        if back == EVER || found.len() as i64 >= filter.limit {
+            break;
+        }
+    }
     Ok(found.into_iter().map(Run::with_forecast).collect())
 }
 
@@ -225,7 +243,13 @@ pub async fn depth(pool: &PgPool) -> Result<Vec<Depth>, sqlx::Error> {
 
 /// The report of the last run of `job` that has one.
 pub async fn previous_report(pool: &PgPool, job: &str) -> Result<Option<Value>, sqlx::Error> {
-    sqlx::query_scalar(include_str!("../../sql/queue/previous_report.sql")).bind(job).fetch_optional(pool).await
+    for since in [Utc::now() - TimeDelta::days(7), EVER] {
+        let previous = sqlx::query_scalar(include_str!("../../sql/queue/previous_report.sql")).bind(job).bind(since);
+        if let Some(report) = previous.fetch_optional(pool).await? {
+            return Ok(Some(report));
+        }
+    }
+    Ok(None)
 }
 
 /// A run that was live at some instant.

@@ -11,6 +11,7 @@ mod crowd;
 mod enqueue;
 mod follow;
 pub mod forget;
+mod history;
 mod key;
 mod lanes;
 mod lease;

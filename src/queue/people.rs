@@ -7,6 +7,7 @@ use super::{
     CANCEL,
     bell::tell,
     follow::{Over, follow},
+    history::sinces,
     nudge,
 };
 
@@ -49,12 +50,16 @@ pub(super) async fn cancel_row(
     by: &str,
     why: &str,
 ) -> Result<(Cancel, Option<Over>), sqlx::Error> {
-    let (said, chain): (Option<String>, Option<Uuid>) = sqlx::query_as(include_str!("../../sql/queue/cancel.sql"))
-        .bind(run)
-        .bind(by)
-        .bind(why)
-        .fetch_one(connection)
-        .await?;
+    let mut answer: (Option<String>, Option<Uuid>) = (None, None);
+    for since in sinces(run) {
+        let cancel =
+            sqlx::query_as(include_str!("../../sql/queue/cancel.sql")).bind(run).bind(by).bind(why).bind(since);
+        answer = cancel.fetch_one(&mut *connection).await?;
+        if answer.0.is_some() {
+            break;
+        }
+    }
+    let (said, chain) = answer;
     let cancelled = match said.as_deref() {
         None => Cancel::Unknown,
         Some("ended") => Cancel::Ended,
@@ -96,12 +101,15 @@ pub enum Pause {
 
 /// Pauses a run: nobody claims it until it is resumed, and a worker that has it is asked to give it back.
 pub async fn pause(pool: &PgPool, run: Uuid, by: &str, why: &str) -> Result<Pause, sqlx::Error> {
-    let said: Option<String> = sqlx::query_scalar(include_str!("../../sql/queue/pause.sql"))
-        .bind(run)
-        .bind(by)
-        .bind(why)
-        .fetch_one(pool)
-        .await?;
+    let mut said: Option<String> = None;
+    for since in sinces(run) {
+        let pause =
+            sqlx::query_scalar(include_str!("../../sql/queue/pause.sql")).bind(run).bind(by).bind(why).bind(since);
+        said = pause.fetch_one(pool).await?;
+        if said.is_some() {
+            break;
+        }
+    }
     Ok(match said.as_deref() {
         None => Pause::Unknown,
         Some("already") => Pause::Already,
@@ -129,8 +137,14 @@ pub enum Resume {
 
 /// Lets a paused run go on.
 pub async fn resume(pool: &PgPool, run: Uuid, by: &str) -> Result<Resume, sqlx::Error> {
-    let said: Option<String> =
-        sqlx::query_scalar(include_str!("../../sql/queue/resume.sql")).bind(run).bind(by).fetch_one(pool).await?;
+    let mut said: Option<String> = None;
+    for since in sinces(run) {
+        let resume = sqlx::query_scalar(include_str!("../../sql/queue/resume.sql")).bind(run).bind(by).bind(since);
+        said = resume.fetch_one(pool).await?;
+        if said.is_some() {
+            break;
+        }
+    }
     Ok(match said.as_deref() {
         None => Resume::Unknown,
         Some("resumed") => {
@@ -155,8 +169,14 @@ pub enum Retried {
 
 /// Has a failed, cancelled or held run tried again, with its full count of attempts; one that backs off is due now.
 pub async fn retry(pool: &PgPool, run: Uuid, by: &str) -> Result<Retried, sqlx::Error> {
-    let (state, retried): (Option<String>, bool) =
-        sqlx::query_as(include_str!("../../sql/queue/retry.sql")).bind(run).bind(by).fetch_one(pool).await?;
+    let (mut state, mut retried): (Option<String>, bool) = (None, false);
+    for since in sinces(run) {
+        let retry = sqlx::query_as(include_str!("../../sql/queue/retry.sql")).bind(run).bind(by).bind(since);
+        (state, retried) = retry.fetch_one(pool).await?;
+        if state.is_some() {
+            break;
+        }
+    }
     Ok(match state {
         Some(_) if retried => {
             nudge(pool).await;

@@ -9,7 +9,10 @@ use std::time::Duration;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-use super::follow::{Over, follow};
+use super::{
+    follow::{Over, follow},
+    history::{EVER, since},
+};
 use crate::{
     outcome::Report,
     state::{Final, Live},
@@ -122,7 +125,6 @@ pub enum Verdict {
 /// any order.
 pub async fn settle(connection: &mut PgConnection, settled: &[Settled]) -> Result<Vec<SettledRow>, sqlx::Error> {
     let parts: Vec<Parts<'_>> = settled.iter().map(|one| Parts::of(&one.ending)).collect();
-    type Row = (Uuid, i64, String, String, Option<String>, Option<Uuid>);
     let rows: Vec<Row> = sqlx::query_as(include_str!("../../sql/queue/settle.sql"))
         .bind(settled.iter().map(|one| one.run).collect::<Vec<_>>())
         .bind(settled.iter().map(|one| one.token).collect::<Vec<_>>())
@@ -134,14 +136,44 @@ pub async fn settle(connection: &mut PgConnection, settled: &[Settled]) -> Resul
         .bind(parts.iter().map(|part| part.report.map(Json)).collect::<Vec<_>>())
         .fetch_all(&mut *connection)
         .await?;
+    let ended = ended(connection, &rows).await?;
     let over: Vec<Over> =
         rows.iter().filter_map(|(run, .., chain)| Some(Over { run: *run, chain: (*chain)? })).collect();
     let followed = follow(connection, &over).await?;
     let row = |(run, token, verdict, goes, who, _): Row| {
         let followed = followed.iter().filter(|(parent, _)| *parent == run).map(|(_, next)| *next).collect();
-        SettledRow { followed, ..read(run, token, &verdict, &goes, who) }
+        let verdict = match verdict.as_str() {
+            "applied" => Verdict::Applied,
+            _ if ended.contains(&(run, token)) => Verdict::Repeated,
+            _ => Verdict::Stale,
+        };
+        SettledRow { followed, ..read(run, token, verdict, &goes, who) }
     };
     Ok(rows.into_iter().map(row).collect())
+}
+
+type Row = (Uuid, i64, String, String, Option<String>, Option<Uuid>);
+
+/// Which of the attempts that are not there any more have ended before. Asked only if there are any: no settling pays for
+/// a look through the history.
+async fn ended(connection: &mut PgConnection, rows: &[Row]) -> Result<Vec<(Uuid, i64)>, sqlx::Error> {
+    let missed = rows.iter().filter(|(.., verdict, _, _, _)| verdict != "applied");
+    let mut missed: Vec<(Uuid, i64)> = missed.map(|(run, token, ..)| (*run, *token)).collect();
+    let mut ended = Vec::new();
+    for since in [since(missed.iter().map(|(run, _)| *run)), EVER] {
+        missed.retain(|attempt| !ended.contains(attempt));
+        if missed.is_empty() {
+            break;
+        }
+        let found: Vec<(Uuid, i64)> = sqlx::query_as(include_str!("../../sql/queue/settled.sql"))
+            .bind(missed.iter().map(|(run, _)| *run).collect::<Vec<_>>())
+            .bind(missed.iter().map(|(_, token)| *token).collect::<Vec<_>>())
+            .bind(since)
+            .fetch_all(&mut *connection)
+            .await?;
+        ended.extend(found);
+    }
+    Ok(ended)
 }
 
 /// One ending, as the statement takes it.
@@ -176,12 +208,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-fn read(run: Uuid, token: i64, verdict: &str, goes: &str, who: Option<String>) -> SettledRow {
-    let verdict = match verdict {
-        "applied" => Verdict::Applied,
-        "repeated" => Verdict::Repeated,
-        _ => Verdict::Stale,
-    };
+fn read(run: Uuid, token: i64, verdict: Verdict, goes: &str, who: Option<String>) -> SettledRow {
     let goes = match goes {
         "done" => Goes::Over(Final::Done),
         "skipped" => Goes::Over(Final::Skipped),

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Run,
+    history::sinces,
     log::{Line, Place},
     look::Progressed,
 };
@@ -117,19 +118,25 @@ impl Follow {
         self.state.as_ref().is_some_and(|state| state.finished_at.is_some())
     }
 
-    /// What is new, in order; `None`: there is no such run. One statement.
+    /// What is new, in order; `None`: there is no such run. One statement, for a run that there is.
     ///
     /// # Errors
     /// The database's; nothing is skipped then.
     pub async fn look(&mut self, pool: &PgPool) -> Result<Option<Vec<News>>, sqlx::Error> {
-        let look: Option<Look> = sqlx::query_as(include_str!("../../sql/queue/story.sql"))
-            .bind(self.id)
-            .bind(self.place.token())
-            .bind(self.place.line())
-            .bind(LINES)
-            .fetch_optional(pool)
-            .await?;
-        Ok(look.map(|look| self.see(look.run.with_forecast(), look.lines.0)))
+        for since in sinces(self.id) {
+            let look: Option<Look> = sqlx::query_as(include_str!("../../sql/queue/story.sql"))
+                .bind(self.id)
+                .bind(self.place.token())
+                .bind(self.place.line())
+                .bind(LINES)
+                .bind(since)
+                .fetch_optional(pool)
+                .await?;
+            if let Some(look) = look {
+                return Ok(Some(self.see(look.run.with_forecast(), look.lines.0)));
+            }
+        }
+        Ok(None)
     }
 
     fn see(&mut self, run: Run, lines: Vec<Line>) -> Vec<News> {

@@ -14,8 +14,9 @@ use sexton::{
     outbox::{self, Fact, What},
     outcome::Report,
     queue::{
-        self, Ending, NewRun, Retried, Settled, WorkerInfo,
+        self, Cancel, Ending, Filter, NewRun, Retried, Settled, Verdict, WorkerInfo,
         forget::{Keep, history},
+        log::Upkept,
     },
     settings::Retention,
 };
@@ -93,7 +94,10 @@ impl Past {
     }
 
     async fn forget(&self, last: u32) -> u64 {
-        history(self.pool(), keep(last)).await.unwrap()
+        let mut upkept = Upkept::default();
+        let removed = history(self.pool(), keep(last), &mut upkept).await.unwrap();
+        assert!(upkept.left.is_empty(), "{upkept:?}");
+        removed
     }
 
     async fn execute(&self, statement: &str) -> u64 {
@@ -268,8 +272,8 @@ const OTHERS: &[(&str, &str, &str)] = &[
     (
         "spec",
         "insert into sexton.spec (id, body, seen_at)
-         select sexton.spec_id(body), body, seen from (values ('\"old\"'::jsonb, now() - interval '31 days'), ('\"new\"', now() - interval '29 days')) as s (body, seen)
-         union all select id, body, now() - interval '31 days' from sexton.spec where id in (select spec from sexton.run)
+         select sexton.spec_id(body), body, seen from (values ('\"old\"'::jsonb, now() - interval '366 days'), ('\"new\"', now() - interval '364 days')) as s (body, seen)
+         union all select id, body, now() - interval '366 days' from sexton.spec where id in (select spec from sexton.run)
          on conflict (id) do update set seen_at = excluded.seen_at",
         "body = '\"old\"'",
     ),
@@ -401,4 +405,172 @@ async fn each_table_lets_go_of_what_is_old_and_keeps_what_is_needed() {
     let aged = BOUNDS.iter().filter(|(_, bound)| matches!(bound, sexton::daemon::forget::Bound::Age(..)));
     let untried: Vec<_> = aged.filter(|(table, _)| !before.contains_key(table)).map(|(table, _)| table).collect();
     assert!(untried.is_empty(), "{untried:?}");
+}
+
+/// Past days that a test needs a partition for: as if it had been made when they came.
+async fn open(past: &Past, part: &str, from: i32, to: i32) -> String {
+    sqlx::query_scalar(
+        "select sexton.open_history($1, date_trunc('day', now()) - $2 * interval '1 day', date_trunc('day', now()) - $3 * interval '1 day')",
+    )
+    .bind(part)
+    .bind(from)
+    .bind(to)
+    .fetch_one(past.pool())
+    .await
+    .unwrap()
+}
+
+async fn upkept(past: &Past, last: u32) -> Upkept {
+    let mut upkept = Upkept::default();
+    history(past.pool(), keep(last), &mut upkept).await.unwrap();
+    upkept
+}
+
+/// In which partition a run lies.
+async fn place(past: &Past, run: Uuid) -> String {
+    sqlx::query_scalar("select tableoid::regclass::text from sexton.history where id = $1")
+        .bind(run)
+        .fetch_one(past.pool())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn runs_lie_by_what_became_of_them_and_by_days_that_are_made_ahead() {
+    let past = Past::new().await;
+    // A schema of some days ago: nothing is made for today.
+    let there = "select format('drop table sexton.%I', relname) from pg_class where relname ~ '^history_(done|failed)_[0-9]{8}$'";
+    for drop in sqlx::query_scalar::<_, String>(there).fetch_all(past.pool()).await.unwrap() {
+        past.execute(&drop).await;
+    }
+    let early = past.ended("job", "done", 0, None).await;
+    let dead = past.ended("job", "failed", 0, None).await;
+    assert_eq!(
+        place(&past, early).await,
+        "sexton.history_done_default",
+        "an ending never fails for want of a partition"
+    );
+    assert_eq!(place(&past, dead).await, "sexton.history_failed_default");
+
+    let made = upkept(&past, 20).await;
+    assert_eq!(made.made, [format!("history_failed_{}", today()), format!("history_done_{}", today())], "{made:?}");
+    assert_eq!(upkept(&past, 20).await, Upkept::default(), "there is nothing to do twice");
+    // What came before its partition is in it.
+    assert_eq!(place(&past, early).await, format!("sexton.history_done_{}", today()));
+    assert_eq!(place(&past, dead).await, format!("sexton.history_failed_{}", today()));
+    let skipped = past.ended("job", "skipped", 0, None).await;
+    assert_eq!(place(&past, skipped).await, place(&past, early).await);
+    let cancelled = past.ended("job", "cancelled", 0, None).await;
+    assert_eq!(place(&past, cancelled).await, place(&past, dead).await);
+    // And is found there.
+    let list = queue::list(past.pool(), &Filter { job: Some("job".to_owned()), ..Filter::default() }).await.unwrap();
+    assert_eq!(list.iter().map(|run| run.id).collect::<Vec<_>>(), [cancelled, skipped, dead, early]);
+    assert!(matches!(queue::retry(past.pool(), dead, "somebody").await.unwrap(), Retried::Ready));
+}
+
+fn today() -> String {
+    chrono::Utc::now().format("%Y%m%d").to_string()
+}
+
+#[tokio::test]
+async fn a_day_is_dropped_whole_and_what_must_stay_is_kept_aside() {
+    let past = Past::new().await;
+    let done = open(&past, "history_done", 100, 97).await;
+    let failed = open(&past, "history_failed", 400, 388).await;
+    let young = open(&past, "history_done", 91, 88).await;
+    let mut often = Vec::new();
+    for _ in 0..5 {
+        often.push(("often", past.ended("often", "done", 98, None).await));
+    }
+    let rare = past.ended("rare", "done", 98, None).await;
+    let success = past.ended("ill", "done", 98, None).await;
+    // One chain that lives, one that can be retried, and one that is over.
+    let root = past.ended("first", "done", 98, None).await;
+    let other = past.ended("second", "done", 98, Some(root)).await;
+    let live = past.enqueue("third", Some(root)).await;
+    let first = past.ended("first", "done", 98, None).await;
+    let dead = past.ended("second", "failed", 97, Some(first)).await;
+    let over = past.ended("first", "done", 98, None).await;
+    let ended = past.ended("second", "done", 98, Some(over)).await;
+    let old = past.ended("often", "failed", 390, None).await;
+    let edge = past.ended("often", "done", 89, None).await;
+    for job in ["often", "ill", "ill", "first", "first", "second", "second", "third"] {
+        past.ended(job, if job == "ill" { "failed" } else { "done" }, 0, None).await;
+    }
+    let runs = [
+        ("rare", rare),
+        ("success", success),
+        ("root", root),
+        ("other", other),
+        ("live", live),
+        ("first", first),
+        ("dead", dead),
+        ("over", over),
+        ("ended", ended),
+        ("old", old),
+        ("edge", edge),
+    ];
+    assert_eq!(place(&past, rare).await, format!("sexton.{done}"));
+    assert_eq!(place(&past, old).await, format!("sexton.{failed}"));
+    let dropped = upkept(&past, 2).await;
+    assert_eq!((dropped.dropped, dropped.left), (vec![failed, done], vec![]));
+    assert_eq!(
+        past.left(&runs).await,
+        ["rare", "success", "root", "other", "live", "first", "dead", "edge"],
+        "what is not needed is gone"
+    );
+    assert!(past.left(&often).await.is_empty());
+    assert_eq!(place(&past, rare).await, "sexton.history_done_default");
+    assert_eq!(place(&past, edge).await, format!("sexton.{young}"));
+
+    // What was kept aside goes once nothing needs it any more.
+    past.execute(&format!("delete from sexton.run where id = '{live}'")).await;
+    past.execute(&format!("delete from sexton.history where id = '{dead}'")).await;
+    past.ended("rare", "done", 0, None).await;
+    past.ended("rare", "done", 0, None).await;
+    assert_eq!(past.forget(2).await, 4);
+    assert_eq!(past.left(&runs).await, ["success", "edge"]);
+}
+
+#[tokio::test]
+async fn dropping_a_day_waits_for_nobody_and_nobody_for_it() {
+    let past = Past::new().await;
+    let done = open(&past, "history_done", 100, 97).await;
+    past.ended("job", "done", 98, None).await;
+    past.ended("job", "done", 0, None).await;
+    // Somebody reads all of it for long.
+    let mut reader = past.pool().begin().await.unwrap();
+    sqlx::query("select count(*) from sexton.history").execute(&mut *reader).await.unwrap();
+    let begun = std::time::Instant::now();
+    let busy = upkept(&past, 1).await;
+    assert!(busy.dropped.is_empty() && busy.left.len() == 1 && busy.left[0].contains(&done), "{busy:?}");
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    past.ended("job", "done", 0, None).await;
+    reader.rollback().await.unwrap();
+    assert_eq!(upkept(&past, 1).await.dropped, [done]);
+}
+
+#[tokio::test]
+async fn a_run_whose_id_is_from_a_wrong_clock_is_found() {
+    let past = Past::new().await;
+    let run = past.ended("job", "failed", 0, None).await;
+    // Made by a daemon whose clock is a month ahead.
+    let ahead: Uuid =
+        sqlx::query_scalar("select sexton.uuid_v7(now() + interval '30 days')").fetch_one(past.pool()).await.unwrap();
+    for table in [
+        "history set chain = $2, id = $2 where id = $1",
+        "health set last_success_run = $2 where last_success_run = $1",
+    ] {
+        let update = AssertSqlSafe(format!("update sexton.{table}"));
+        sqlx::query(update).bind(run).bind(ahead).execute(past.pool()).await.unwrap();
+    }
+    assert!(queue::find(past.pool(), ahead).await.unwrap().is_some());
+    let token = queue::find(past.pool(), ahead).await.unwrap().unwrap().token.unwrap();
+    let again = Settled { run: ahead, token, ending: Ending::Done { report: Report::new() } };
+    let settled = queue::settle(&mut past.pool().acquire().await.unwrap(), &[again]).await.unwrap();
+    assert_eq!(settled[0].verdict, Verdict::Repeated);
+    assert!(
+        matches!(queue::cancel(past.pool(), ahead, "me", "w").await.unwrap(), Cancel::Over(state) if state == "failed")
+    );
+    assert!(matches!(queue::retry(past.pool(), ahead, "somebody").await.unwrap(), Retried::Ready));
 }
