@@ -1,6 +1,6 @@
 //! The history's partitions: by what became of a run, then by days; made ahead, and dropped whole when they are old.
 //!
-//! `docs/decisions/0012-history-partitions.md` says why they are as many as they are, and how a run is found in them.
+//! `docs/decisions/0013-history-partitions.md` says why they are as many as they are, and how a run is found in them.
 
 use std::time::Duration;
 
