@@ -129,8 +129,13 @@ pub(super) async fn keep(pool: PgPool, retention: Retention, over: CancellationT
         for day in &forgotten.days {
             tracing::info!(partition = day, "an old day is forgotten: {day}");
         }
-        if !forgotten.left.is_empty() {
-            tracing::debug!(left = ?forgotten.left, "what is old could not all be forgotten; it is tried in an hour");
+        // Somebody was at it; whatever else it is may be so in an hour, too.
+        let (busy, broken): (Vec<_>, Vec<_>) = forgotten.left.iter().partition(|left| left.contains("lock timeout"));
+        if !busy.is_empty() {
+            tracing::debug!(left = ?busy, "what is old could not all be forgotten; it is tried in an hour");
+        }
+        for left in broken {
+            tracing::warn!("what is old could not all be forgotten, and is tried again in an hour: {left}");
         }
         tokio::select! {
             () = over.cancelled() => return,

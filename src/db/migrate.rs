@@ -15,6 +15,14 @@ pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     let mut migrator: Migrator = sqlx::migrate!("sql/migrations");
     migrator.create_schema("sexton");
     migrator.dangerous_set_table_name("sexton.migration");
-    migrator.run(pool).await?;
-    Ok(())
+    // A statement that rewrites a large table takes as long as it takes; the connection is not used for anything else.
+    let mut connection = pool.acquire().await.map_err(sqlx::migrate::MigrateError::from)?;
+    sqlx::query("set statement_timeout = 0")
+        .execute(&mut *connection)
+        .await
+        .map_err(sqlx::migrate::MigrateError::from)?;
+    let migrated = migrator.run(&mut *connection).await;
+    // It may be gone already.
+    let _ = connection.close().await;
+    Ok(migrated?)
 }
