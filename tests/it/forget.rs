@@ -572,3 +572,47 @@ async fn a_run_whose_id_is_from_a_wrong_clock_is_found() {
     );
     assert!(matches!(queue::retry(past.pool(), ahead, "somebody").await.unwrap(), Retried::Ready));
 }
+
+/// The schema as it was before the history had partitions.
+async fn before(database: &Database) {
+    let mut migrator = sqlx::migrate!("sql/migrations");
+    migrator.create_schema("sexton");
+    migrator.dangerous_set_table_name("sexton.migration");
+    migrator.migrations.to_mut().retain(|migration| migration.version < 14);
+    migrator.run(database.pool()).await.expect("the older schema");
+}
+
+#[tokio::test]
+async fn a_history_of_before_is_taken_over_however_long_that_takes() {
+    let database = Database::empty().await;
+    before(&database).await;
+    let rows = "insert into sexton.history (id, job, kind, state, due_at, priority, spec, lease, most_attempts, on_lost, caught_up, chain,
+            requested_by, created_at, spent, losses, finished_at, attempts)
+        select id, 'job', 'noop', state, at, 0, gen_random_uuid(), '1m', 1, 'retry', false, id, 'a test', at, 1, 0, at, '[]'
+        from (select sexton.uuid_v7(at) as id, state, at
+              from (select now() - nth * interval '1 hour' as at, state
+                    from generate_series(1, 5000) as nth, unnest(enum_range(null::sexton.final_state)) as state) as ends) as runs";
+    sqlx::query(rows).execute(database.pool()).await.unwrap();
+    // Shorter than copying takes.
+    let hasty = sqlx::postgres::PgPoolOptions::new()
+        .after_connect(|connection, _| {
+            Box::pin(
+                async move { sqlx::Executor::execute(connection, "set statement_timeout = '20ms'").await.map(|_| ()) },
+            )
+        })
+        .connect_with(database.pool().connect_options().as_ref().clone())
+        .await
+        .unwrap();
+    sexton::db::migrate(&hasty).await.unwrap();
+    let places: Vec<(bool, i64)> = sqlx::query_as(
+        "select relname ~ 'default$', count(*) from sexton.history join pg_class on pg_class.oid = history.tableoid group by 1 order by 1",
+    )
+    .fetch_all(database.pool())
+    .await
+    .unwrap();
+    assert_eq!(places.iter().map(|(_, rows)| rows).sum::<i64>(), 20_000);
+    // What is kept by default lies in partitions of its days: about 93 days of what was done, and all that failed.
+    let loose = places.iter().find(|(loose, _)| *loose).map_or(0, |(_, rows)| *rows);
+    assert!((4_900..5_600).contains(&loose), "{places:?}");
+    assert_eq!(queue::list(database.pool(), &Filter::default()).await.unwrap().len(), 50);
+}

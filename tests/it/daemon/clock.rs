@@ -24,6 +24,7 @@ async fn step(database: &Database, by: &str) {
 
 /// What a daemon on this database says when it has measured: its readiness, and its metric.
 async fn measured(by: Option<&str>) -> (Vec<String>, String, f64) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let (queue, target) = (Database::new().await, Database::empty().await);
     if let Some(by) = by {
         step(&queue, by).await;
