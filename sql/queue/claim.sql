@@ -1,11 +1,12 @@
--- Claim up to $2 ready runs that need nothing, that nothing limits and that are not paused for worker $1, lowest rank first; their snapshots but for $3, which it knows.
+-- Claim up to $2 ready runs that need nothing, that nothing limits and that are not paused for worker $1, from rank $4 on,
+-- lowest rank first; their snapshots but for $3, which it knows.
 with picked as materialized (
     select id
     from sexton.run
     where state = 'ready'
       and lane = 0
-      and pause_requested_at is null
-    order by rank
+      and claim_rank >= coalesce($4::timestamptz, '-infinity')
+    order by claim_rank
     limit $2
     for update skip locked
 ), claimed as (
@@ -21,7 +22,7 @@ with picked as materialized (
               schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, first_due_at, started_at, rank, lane
 )
 select claimed.id, token, claimed.job, kind, claimed.spec, spec.body, own, attempt, most_attempts, extract(epoch from lease)::float8 as lease,
-       schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, first_due_at, started_at, claimed.lane,
+       schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, first_due_at, started_at, claimed.lane, rank,
        health.last_success_at as previous_success_at
 from claimed
 left join sexton.health on health.subject = claimed.job

@@ -18,7 +18,7 @@ with picked as materialized (
               schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, first_due_at, started_at, rank, lane
 )
 select claimed.id, token, claimed.job, kind, claimed.spec, spec.body, own, attempt, most_attempts, extract(epoch from lease)::float8 as lease,
-       schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, first_due_at, started_at, claimed.lane,
+       schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, first_due_at, started_at, claimed.lane, rank,
        health.last_success_at as previous_success_at
 from claimed
 left join sexton.health on health.subject = claimed.job

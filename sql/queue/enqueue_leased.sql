@@ -8,5 +8,5 @@ set state = 'running',
     token = greatest(coalesce(token, 0) + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint)
 where id = $1
 returning id, token, job, kind, spec, (select body from sexton.spec where spec.id = run.spec) as body, own, spent as attempt, most_attempts, extract(epoch from lease)::float8 as lease,
-          schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, first_due_at, started_at, lane,
+          schedule, nominal_at, caught_up, parent, chain, requested_by, due_at, first_due_at, started_at, lane, rank,
           (select last_success_at from sexton.health where health.subject = run.job) as previous_success_at

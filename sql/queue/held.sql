@@ -1,6 +1,7 @@
--- Held: the runs that worker $1 holds, and who asked to cancel or to pause them.
+-- Held: those of the runs $2 that worker $1 holds, and who asked to cancel or to pause them.
 select id as run, token, job, kind, cancel_by, cancel_at_once,
        case when pause_requested_at is not null then coalesce(pause_by, '') end as pause_by, pause_why
 from sexton.run
-where worker = $1
+where id = any ($2)
+  and worker = $1
   and state = 'running'

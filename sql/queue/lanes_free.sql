@@ -3,6 +3,6 @@ select rank
 from sexton.run
 where state = 'ready'
   and lane = 0
-  and pause_requested_at is null
-order by rank
+  and claim_rank is not null
+order by claim_rank
 limit $1

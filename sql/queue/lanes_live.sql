@@ -1,7 +1,7 @@
--- Lanes live: how many runs are ready in each lane but lane 0.
+-- Lanes live: how many runs are ready, and not paused, in each lane but lane 0.
 select run.lane, count(*) as runs, lane.needs
 from sexton.run
 join sexton.lane on lane.id = run.lane
-where state = 'ready'
-  and run.lane > 0
+where run.lane > 0
+  and claim_rank > '-infinity'
 group by run.lane, lane.needs

@@ -1,2 +1,2 @@
 -- Lanes ready: whether a run that needs something or that something limits is ready.
-select exists (select from sexton.run where state = 'ready' and lane > 0 and pause_requested_at is null)
+select exists (select from sexton.run where lane > 0 and claim_rank > '-infinity')

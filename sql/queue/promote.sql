@@ -2,10 +2,8 @@
 with due as materialized (
     select id
     from sexton.run
-    where state in ('waiting', 'retrying')
-      and due_at <= now()
-      and not behind
-    order by due_at
+    where wake_at <= now()
+    order by wake_at
     limit $1
     for update skip locked
 ), promoted as (
@@ -17,10 +15,9 @@ with due as materialized (
 select (select count(*) from promoted) as ready,
        exists (select from sexton.run where behind) as behind,
        exists (select from promoted where lane > 0)
-       or exists (select from sexton.run where state = 'ready' and lane > 0 and pause_requested_at is null) as gated,
-       (select extract(epoch from due_at - now())::float8
+       or exists (select from sexton.run where lane > 0 and claim_rank > '-infinity') as gated,
+       (select extract(epoch from wake_at - now())::float8
         from sexton.run
-        where state in ('waiting', 'retrying')
-          and due_at > now()
-        order by due_at
+        where wake_at > now()
+        order by wake_at
         limit 1) as next_in

@@ -1,5 +1,11 @@
--- Rescue runs whose worker was silent longer than their lease; the rescuer itself has been in touch for $1 seconds.
-with lost as materialized (
+-- Rescue runs whose worker was silent longer than their lease; the rescuer itself has been in touch for $1 seconds. If $2, all
+-- that runs is looked at; else only if a worker is silent that is not known to hold nothing.
+with silent as materialized (
+    select id
+    from sexton.worker
+    where seen_at + quiet < now()
+      and (cleared_at is null or $2)
+), lost as materialized (
     select run.id, run.spent, run.worker as silent,
            case
                when run.cancel_requested_at is not null then 'cancelled'
@@ -13,6 +19,8 @@ with lost as materialized (
       and run.worker is not null
       and coalesce(worker.seen_at, run.started_at) < now() - run.lease
       and (worker.seen_at = '-infinity' or run.lease <= make_interval(secs => $1))
+      -- Asked once: all that is live is read only if there is reason to.
+      and (select $2 or exists (select from silent))
     order by run.id
     limit 500
     for update of run skip locked
@@ -48,6 +56,13 @@ with lost as materialized (
     from lost
     where run.id = lost.id
       and lost.goes in ('ready', 'held')
+), cleared as (
+    update sexton.worker
+    set cleared_at = now()
+    where id in (select id from silent)
+      and cleared_at is null
+      and seen_at + quiet < now()
+      and not exists (select from sexton.run where run.worker = worker.id and run.state = 'running')
 ), forgotten as (
     delete from sexton.progress
     using lost

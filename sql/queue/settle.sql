@@ -4,6 +4,15 @@ with given as materialized (
     from unnest(
         $1::uuid[], $2::bigint[], $3::text[], $4::float8[], $5::text[], $6::text[], $7::text[], $8::jsonb[])
         as input (run, token, goes, pause, why, help, who, report)
+), ended as (
+    -- Whatever was asked of it meanwhile: it is over, and nothing has to be read first.
+    delete from sexton.run
+    using given
+    where run.id = given.run
+      and run.token = given.token
+      and run.state = 'running'
+      and given.goes in ('done', 'skipped', 'failed')
+    returning run.*, given.goes, given.why, given.help, null::text as who, given.report, false as lost
 ), mine as materialized (
     select run.id, given.pause, given.help, given.report, given.goes = 'lost' as lost,
            case when run.leads then run.chain end as chain,
@@ -14,18 +23,18 @@ with given as materialized (
                when given.goes = 'lost' and run.spent >= run.most_attempts then 'failed'
                else given.goes
            end as goes,
-           case when asked and given.goes not in ('done', 'skipped', 'failed') then coalesce(run.cancel_why, given.why)
-                else given.why end as why,
+           case when asked then coalesce(run.cancel_why, given.why) else given.why end as why,
            case when asked then run.cancel_by else given.who end as who
     from given
     join sexton.run on run.id = given.run and run.token = given.token and run.state = 'running'
     cross join lateral (select run.cancel_requested_at is not null as asked) as cancel
+    where given.goes not in ('done', 'skipped', 'failed')
     for update of run
 ), gone as (
     delete from sexton.run
     using mine
     where run.id = mine.id
-      and mine.goes in ('done', 'skipped', 'failed', 'cancelled')
+      and mine.goes in ('failed', 'cancelled')
     returning run.*, mine.goes, mine.why, mine.help, mine.who, mine.report, mine.lost
 ), kept as (
     insert into sexton.history (
@@ -36,7 +45,7 @@ with given as materialized (
            schedule, nominal_at, caught_up, parent, chain, requested_by, created_at, spent, losses + lost::integer,
            token, worker, started_at, clock_timestamp(), attempts, coalesce(report, '{}'), why, help,
            case when goes = 'cancelled' then who end
-    from gone
+    from (select * from ended union all select * from gone) as over
 ), back as (
     update sexton.run
     set state = case mine.goes when 'retrying' then 'retrying' when 'snoozed' then 'waiting' when 'held' then 'held'
@@ -57,19 +66,19 @@ with given as materialized (
       and mine.goes in ('retrying', 'snoozed', 'given_back', 'lost', 'held')
 ), forgotten as (
     delete from sexton.progress
-    using mine
-    where progress.run = mine.id
-      -- What is paused still shows how far it came.
-      and mine.goes <> 'given_back'
+    -- What is paused still shows how far it came.
+    where run in (select id from ended union all select id from mine where goes <> 'given_back')
 )
 select given.run, given.token,
        case
-           when mine.id is not null then 'applied'
+           when ended.id is not null or mine.id is not null then 'applied'
            else 'missed'
        end as verdict,
        coalesce(mine.goes, given.goes) as goes,
        mine.who,
        -- Only of what others come after.
-       case when mine.goes in ('done', 'skipped', 'failed', 'cancelled') then mine.chain end as chain
+       case when ended.leads then ended.chain
+            when mine.goes in ('failed', 'cancelled') then mine.chain end as chain
 from given
+left join ended on ended.id = given.run
 left join mine on mine.id = given.run

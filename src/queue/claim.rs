@@ -1,10 +1,14 @@
 //! Which runs a worker gets, and when there will be more.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{FromRow, PgExecutor, Row as _, postgres::PgRow};
+use sqlx::{FromRow, PgConnection, PgExecutor, Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 use super::snapshot::{Shared, Snapshot};
@@ -55,6 +59,7 @@ pub struct Claimed {
 /// A claimed run as the database tells it: the shared snapshot only where it is not known yet.
 pub(super) struct Row {
     claimed: Claimed,
+    rank: DateTime<Utc>,
     spec: Uuid,
     body: Option<Value>,
     own: Option<Value>,
@@ -85,36 +90,68 @@ impl FromRow<'_, PgRow> for Row {
             lane: row.try_get("lane")?,
             previous_success_at: row.try_get("previous_success_at")?,
         };
-        Ok(Self { claimed, spec: row.try_get("spec")?, body: row.try_get("body")?, own: row.try_get("own")? })
+        let rank = row.try_get("rank")?;
+        Ok(Self { claimed, rank, spec: row.try_get("spec")?, body: row.try_get("body")?, own: row.try_get("own")? })
     }
 }
 
 /// How many snapshots a worker remembers.
 const KNOWN: usize = 100;
 
-/// What a worker claims with: whose name it claims in, and the snapshots that it has seen.
+/// For how long a worker goes on from where it was, at most: what has come before that place meanwhile waits so long.
+const ONWARD: Duration = Duration::from_secs(1);
+
+/// What a worker claims with: its name, the snapshots that it has seen, and how far it is among what is ready.
+///
+/// A claimed run keeps its place in the index until it has ended, so a claim from the beginning passes all that run; one
+/// that goes on from the last passes none.
 #[derive(Debug)]
 pub struct Claims {
     pub(super) worker: Uuid,
     known: HashMap<Uuid, Arc<Shared>>,
+    from: Option<DateTime<Utc>>,
+    began: Instant,
 }
 
 impl Claims {
-    /// Of a worker that has seen none.
+    /// Of a worker that has seen nothing.
     pub fn new(worker: Uuid) -> Self {
-        Self { worker, known: HashMap::new() }
+        Self { worker, known: HashMap::new(), from: None, began: Instant::now() }
+    }
+
+    /// Something may have come before the place where it is.
+    pub fn begin_anew(&mut self) {
+        self.from = None;
     }
 
     /// Claims up to `slots` ready runs that need nothing and that nothing limits, in the order of their rank;
     /// [`claim_lanes`](super::claim_lanes) takes the others. Each is this worker's alone until it is
-    /// settled or its lease is over.
-    pub async fn take(&mut self, database: impl PgExecutor<'_>, slots: usize) -> Result<Vec<Claimed>, sqlx::Error> {
-        let rows = sqlx::query_as(include_str!("../../sql/queue/claim.sql"))
+    /// settled or its lease is over. Fewer than `slots` are all that there are.
+    pub async fn take(&mut self, connection: &mut PgConnection, slots: usize) -> Result<Vec<Claimed>, sqlx::Error> {
+        if self.began.elapsed() > ONWARD {
+            self.begin_anew();
+        }
+        let mut runs = Vec::new();
+        if self.from.is_some() {
+            runs = self.ask(&mut *connection, slots).await?;
+        }
+        if runs.len() < slots {
+            self.begin_anew();
+            self.began = Instant::now();
+            runs.extend(self.ask(connection, slots - runs.len()).await?);
+        }
+        Ok(runs)
+    }
+
+    async fn ask(&mut self, database: impl PgExecutor<'_>, slots: usize) -> Result<Vec<Claimed>, sqlx::Error> {
+        let rows: Vec<Row> = sqlx::query_as(include_str!("../../sql/queue/claim.sql"))
             .bind(self.worker)
             .bind(i64::try_from(slots).unwrap_or(i64::MAX))
             .bind(self.known())
+            .bind(self.from)
             .fetch_all(database)
             .await?;
+        self.from = rows.last().map(|row| row.rank).or(self.from);
         Ok(self.read(rows))
     }
 
@@ -145,7 +182,7 @@ impl Claims {
 
 /// Claims once; a worker that goes on claiming keeps its [`Claims`].
 pub async fn claim(database: impl PgExecutor<'_>, worker: Uuid, slots: usize) -> Result<Vec<Claimed>, sqlx::Error> {
-    Claims::new(worker).take(database, slots).await
+    Claims::new(worker).ask(database, slots).await
 }
 
 /// What promotion found.

@@ -3,6 +3,8 @@
 //! A process has one narrow row whose `seen_at` is the heartbeat of every run that it holds: a run is lost once
 //! `seen_at` is older than the run's own lease.
 
+use std::time::Duration;
+
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
@@ -34,9 +36,11 @@ pub async fn register(database: impl PgExecutor<'_>, worker: &WorkerInfo) -> Res
     Ok(())
 }
 
-/// Renews every lease of the worker. `false`: the row is gone or buried; [`register`] under a new id.
-pub async fn beat(database: impl PgExecutor<'_>, worker: Uuid) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(include_str!("../../sql/queue/beat.sql")).bind(worker).execute(database).await?;
+/// Renews every lease of the worker, which will be heard again within `quiet`; until then nobody looks for what it
+/// holds. `false`: the row is gone or buried; [`register`] under a new id.
+pub async fn beat(database: impl PgExecutor<'_>, worker: Uuid, quiet: Duration) -> Result<bool, sqlx::Error> {
+    let beat = sqlx::query(include_str!("../../sql/queue/beat.sql")).bind(worker).bind(quiet.as_secs_f64());
+    let done = beat.execute(database).await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -61,9 +65,15 @@ pub struct Held {
     pub pause_why: Option<String>,
 }
 
-/// What the worker holds, and what of it was asked to be cancelled or paused.
-pub async fn held(database: impl PgExecutor<'_>, worker: Uuid) -> Result<Vec<Held>, sqlx::Error> {
-    sqlx::query_as(include_str!("../../sql/queue/held.sql")).bind(worker).fetch_all(database).await
+/// What of these runs the worker holds, and what of it was asked to be cancelled or paused.
+pub async fn held(database: impl PgExecutor<'_>, worker: Uuid, runs: &[Uuid]) -> Result<Vec<Held>, sqlx::Error> {
+    sqlx::query_as(include_str!("../../sql/queue/held.sql")).bind(worker).bind(runs).fetch_all(database).await
+}
+
+/// All that the worker holds, also what it does not know of. This reads every live run: no index names the holders,
+/// since each claim would have to write to it.
+pub async fn held_in_all(database: impl PgExecutor<'_>, worker: Uuid) -> Result<Vec<Held>, sqlx::Error> {
+    sqlx::query_as(include_str!("../../sql/queue/held_in_all.sql")).bind(worker).fetch_all(database).await
 }
 
 /// Forgets the worker. If it still holds something, it stays known and its leases run out.

@@ -33,7 +33,7 @@ pub use crowd::{Crowd, Others, advance, cancel_others, crowds, deferred, lock_jo
 pub use enqueue::{EnqueueError, NewRun, enqueue, enqueue_all, enqueue_leased, most_attempts, on_lost};
 pub use key::{Kept, LONGEST, find_key, take_key};
 pub use lanes::{LaneLook, Stranded, claim_lanes, equip, lanes_ready, stranded, why_waits};
-pub use lease::{Held, Neighbour, WorkerInfo, beat, bury, depart, held, neighbours, register};
+pub use lease::{Held, Neighbour, WorkerInfo, beat, bury, depart, held, held_in_all, neighbours, register};
 pub use linked::{Linked, linked};
 pub use look::{Depth, Filter, LiveThen, Progressed, Run, depth, find, list, live_at, previous_report};
 pub use people::{Cancel, Pause, Resume, Retried, cancel, cancel_in, pause, resume, retry, tell_cancel, told};

@@ -54,10 +54,13 @@ pub enum Fate {
 ///
 /// `steady` is how long the rescuer itself has been in touch with the database without a break: one that was cut off
 /// cannot tell a dead worker from one that was cut off with it, so it lets everybody have a whole lease first.
-pub async fn rescue(connection: &mut PgConnection, steady: Duration) -> Result<Vec<Rescued>, sqlx::Error> {
+///
+/// Every live run is read for it if a worker is silent, or if `all` asks for it.
+pub async fn rescue(connection: &mut PgConnection, steady: Duration, all: bool) -> Result<Vec<Rescued>, sqlx::Error> {
     type Row = (Uuid, String, String, Value, Option<String>, i32, Option<Uuid>, String, Option<String>, Uuid, bool);
     let rows: Vec<Row> = sqlx::query_as(include_str!("../../sql/queue/rescue.sql"))
         .bind(steady.as_secs_f64())
+        .bind(all)
         .fetch_all(&mut *connection)
         .await?;
     let over: Vec<Over> =

@@ -65,6 +65,7 @@ pub(super) async fn keep(
             match look(&shared, &mut wire, &mut claims, slots.num_permits(), &mut promote_at, &mut lanes_at).await {
                 Ok(claimed) => claimed,
                 Err(error) => {
+                    shared.doubt.raise();
                     drop(claiming);
                     drop(slots);
                     failures += 1;
@@ -96,12 +97,16 @@ pub(super) async fn keep(
             tokio::select! {
                 () = stop.cancelled() => return,
                 // A run that was enqueued or put back may be due before the next one that we knew of.
-                () = shared.wake.notified() => (promote_at, lanes_at) = (Instant::now(), Instant::now()),
+                () = shared.wake.notified() => {
+                    (promote_at, lanes_at) = (Instant::now(), Instant::now());
+                    claims.begin_anew();
+                }
                 () = sleep_until(next) => {}
             }
         } else if shared.wake.notified().now_or_never().is_some() {
             // As long as there is more to claim we do not wait, but what waits at a gate is not forgotten.
             lanes_at = Instant::now();
+            claims.begin_anew();
         }
     }
 }

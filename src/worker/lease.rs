@@ -3,13 +3,18 @@
 //! One heartbeat renews the lease of everything that the process holds. It runs beside the work, on a connection of
 //! its own, until the last ending is written down.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
     Ended, Shared,
@@ -38,15 +43,35 @@ pub(super) fn margin(lease: Duration) -> Duration {
 }
 
 impl Shared {
-    /// Whether the newest heartbeats arrived: else nothing new is begun.
+    /// Whether the newest heartbeats arrived: else nothing new is begun, since nobody may be looking for what we hold.
     pub(super) fn in_touch(&self) -> bool {
-        self.contact.borrow().is_some_and(|contact| contact.renewed.elapsed() < self.options.beat * 2)
+        self.contact.borrow().is_some_and(|contact| contact.renewed.elapsed() < self.period() * 2)
     }
 
     /// The time between two heartbeats: three must fit the shortest lease that is held.
     fn period(&self) -> Duration {
         let lease = self.active.shortest_lease().unwrap_or(Duration::MAX);
         (lease / 3).min(self.options.beat).max(Duration::from_millis(50))
+    }
+}
+
+/// After how many beats all that we hold is looked for, although the reply to every claim came.
+const ALL: u32 = 20;
+/// For how long the server may still carry out a claim whose reply was given up.
+const LATE: Duration = Duration::from_secs(120);
+
+/// Whether we may hold runs that we do not know of.
+#[derive(Debug, Default)]
+pub(super) struct Doubt(Mutex<Option<Instant>>);
+
+impl Doubt {
+    /// The reply to a claim was lost.
+    pub(super) fn raise(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + LATE);
+    }
+
+    fn is_open(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until)
     }
 }
 
@@ -59,15 +84,20 @@ pub(super) async fn keep(
 ) {
     let mut wire = Wire::new(shared.beat_pool.clone());
     let mut known = false;
+    let mut all_at = Instant::now();
     let mut missed = 0_u32;
     loop {
         let begun = Instant::now();
+        let all = !known || all_at <= begun || shared.doubt.is_open();
         let period = shared.period();
         wire = wire.patience(period.clamp(Duration::from_millis(500), Duration::from_secs(5)));
         // Collected before asking: what is claimed meanwhile cannot be missing from the answer.
         let asked: Vec<Key> = shared.active.all().iter().map(|attempt| attempt.key()).collect();
-        let pause = match beat(&shared, &mut wire, known).await {
+        let pause = match beat(&shared, &mut wire, known, (!all).then_some(&asked)).await {
             Ok((alive, held)) => {
+                if all {
+                    all_at = begun + shared.options.beat * ALL;
+                }
                 if known && !alive {
                     tracing::error!("this worker was declared dead while it lived; its runs stop here");
                     shared.active.stop_all(&Stopped::LeaseLost);
@@ -102,19 +132,27 @@ pub(super) async fn keep(
     }
 }
 
-/// One heartbeat, and what the database says we hold.
-async fn beat(shared: &Shared, wire: &mut Wire, known: bool) -> Result<(bool, Vec<Held>), WireError> {
+/// One heartbeat, and what the database says we hold: of what we know of, or in all.
+async fn beat(
+    shared: &Shared,
+    wire: &mut Wire,
+    known: bool,
+    asked: Option<&Vec<Key>>,
+) -> Result<(bool, Vec<Held>), WireError> {
     let me = &shared.me;
+    let runs: Option<Vec<Uuid>> = asked.map(|keys| keys.iter().map(|key| key.0).collect());
     wire.with(async |connection| {
         fault::point("beat.asked").await?;
-        let alive = if known {
-            queue::beat(&mut *connection, me.id).await?
-        } else {
+        if !known {
             queue::register(&mut *connection, me).await?;
             queue::equip(&mut *connection, me.id, &shared.has).await?;
-            true
+        }
+        // Two thirds of the shortest lease at most.
+        let alive = queue::beat(&mut *connection, me.id, shared.period() * 2).await?;
+        let held = match &runs {
+            Some(runs) => queue::held(&mut *connection, me.id, runs).await?,
+            None => queue::held_in_all(&mut *connection, me.id).await?,
         };
-        let held = queue::held(&mut *connection, me.id).await?;
         fault::point("beat.heard").await?;
         Ok((alive, held))
     })

@@ -44,7 +44,7 @@ use crate::{
     queue::{WorkerInfo, depart},
 };
 use attempt::{Active, Stopped};
-use lease::Contact;
+use lease::{Contact, Doubt};
 
 pub use guard::Ended;
 pub use log::layer as log_layer;
@@ -139,6 +139,8 @@ struct Shared {
     contact: watch::Receiver<Option<Contact>>,
     /// Held while a claim is on its way, so that what the database says we hold can be told from what we lost sight of.
     claiming: Mutex<()>,
+    /// Raised when the reply to a claim was lost.
+    doubt: Doubt,
     /// Whether runs wait behind others of their job, so that an ending may let one go on.
     behind: AtomicBool,
     /// There may be something to claim.
@@ -162,6 +164,7 @@ impl Shared {
             log: Arc::default(),
             contact,
             claiming: Mutex::new(()),
+            doubt: Doubt::default(),
             behind: AtomicBool::new(false),
             wake: Notify::new(),
             poke: Notify::new(),

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::{Connection, PgConnection};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -17,11 +17,19 @@ use crate::{
     queue::{self, Fate, Rescued},
 };
 
+/// How often all that runs is looked at, although no worker seems silent.
+const ALL: Duration = Duration::from_secs(60);
+
 /// Looks for lost runs until `over`.
 pub(super) async fn keep(shared: Arc<Shared>, over: CancellationToken) {
     let mut wire = Wire::new(shared.pool.clone()).beside(shared.contact.clone());
+    let mut all_at = Instant::now();
     loop {
-        match look(&shared, &mut wire).await {
+        let all = all_at <= Instant::now();
+        if all {
+            all_at = Instant::now() + ALL;
+        }
+        match look(&shared, &mut wire, all).await {
             Ok(rescued) if rescued.is_empty() => {}
             Ok(rescued) => {
                 rescued.iter().for_each(tell);
@@ -38,13 +46,13 @@ pub(super) async fn keep(shared: Arc<Shared>, over: CancellationToken) {
     }
 }
 
-async fn look(shared: &Shared, wire: &mut Wire) -> Result<Vec<Rescued>, WireError> {
+async fn look(shared: &Shared, wire: &mut Wire, all: bool) -> Result<Vec<Rescued>, WireError> {
     let in_touch = shared.in_touch();
     let steady = shared.contact.borrow().filter(|_| in_touch).map_or(Duration::ZERO, |contact| contact.since.elapsed());
     wire.with(async |connection| {
         let mut transaction = connection.begin().await?;
         bury_the_dead(shared, &mut transaction).await?;
-        let rescued = queue::rescue(&mut transaction, steady).await?;
+        let rescued = queue::rescue(&mut transaction, steady, all).await?;
         let mut news = facts::of_rescued(&rescued);
         news.extend(failing::pause(&mut transaction, &failing::of_rescued(&rescued)).await?);
         if !news.is_empty() {

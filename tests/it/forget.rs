@@ -214,7 +214,7 @@ async fn a_chain_stays_whole_while_a_run_of_it_lives_or_can_be_retried() {
     past.execute("update sexton.worker set seen_at = '-infinity'").await;
     past.execute("update sexton.run set spent = 3").await;
     let mut connection = past.pool().acquire().await.unwrap();
-    queue::rescue(&mut connection, Duration::from_secs(3_600)).await.unwrap();
+    queue::rescue(&mut connection, Duration::from_secs(3_600), true).await.unwrap();
     assert_eq!(past.count("history where state = 'failed'").await, 1);
     past.execute("update sexton.history set finished_at = now() - interval '364 days' where state = 'failed'").await;
     assert_eq!(past.forget(1).await, 0);

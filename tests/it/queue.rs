@@ -44,7 +44,7 @@ async fn find(pool: &PgPool, run: Uuid) -> Run {
 
 async fn rescue(pool: &PgPool, steady: u64) -> Vec<queue::Rescued> {
     let mut connection = pool.acquire().await.unwrap();
-    queue::rescue(&mut connection, Duration::from_secs(steady)).await.unwrap()
+    queue::rescue(&mut connection, Duration::from_secs(steady), true).await.unwrap()
 }
 
 async fn silence(pool: &PgPool, worker: Uuid) {
@@ -286,8 +286,8 @@ async fn a_buried_worker_is_rescued_from_at_once_and_a_departed_one_leaves_no_ro
     queue::depart(pool, gone).await.unwrap();
     queue::depart(pool, dead).await.unwrap();
     queue::bury(pool, &[dead]).await.unwrap();
-    assert!(!queue::beat(pool, dead).await.unwrap(), "the dead do not beat");
-    assert!(!queue::beat(pool, gone).await.unwrap());
+    assert!(!queue::beat(pool, dead, Duration::ZERO).await.unwrap(), "the dead do not beat");
+    assert!(!queue::beat(pool, gone, Duration::ZERO).await.unwrap());
     assert_eq!(rescue(pool, 0).await.len(), 1);
 }
 
@@ -310,7 +310,7 @@ async fn a_cancel_ends_what_does_not_run_and_is_never_lost_in_a_retry() {
     assert_eq!(queue::cancel(pool, Uuid::now_v7(), "eva", "").await.unwrap(), Cancel::Unknown);
 
     assert_eq!(queue::cancel(pool, runs, "eva", "too slow").await.unwrap(), Cancel::Asked);
-    let held = queue::held(pool, me).await.unwrap();
+    let held = queue::held_in_all(pool, me).await.unwrap();
     assert_eq!((held.len(), held[0].cancel_by.as_deref()), (1, Some("eva")));
     let row = settle(pool, runs, claimed.token, retrying()).await;
     assert_eq!((row.goes, row.cancelled_by.as_deref()), (Goes::Over(Final::Cancelled), Some("eva")));
@@ -405,7 +405,7 @@ async fn a_paused_run_is_claimed_by_nobody_until_it_is_resumed() {
     let progress = Progress { done: 5, total: Some(9), unit: "rows".to_owned(), note: None };
     queue::progress(pool, &[Far { run, token, progress, rate: Some(2.0) }]).await.unwrap();
     assert_eq!(queue::pause(pool, run, "eva", "again").await.unwrap(), Pause::Asked);
-    assert_eq!(queue::held(pool, me).await.unwrap()[0].pause_by.as_deref(), Some("eva"));
+    assert_eq!(queue::held_in_all(pool, me).await.unwrap()[0].pause_by.as_deref(), Some("eva"));
     settle(pool, run, token, Ending::GivenBack { why: "paused".to_owned() }).await;
     let seen = find(pool, run).await;
     assert_eq!((seen.state.as_str(), seen.spent, seen.progress_done, seen.progress_rate), ("ready", 0, Some(5), None));
@@ -434,4 +434,69 @@ async fn a_paused_run_whose_worker_is_lost_still_rests() {
     assert_eq!(queue::claim(pool, other, 9).await.unwrap().len(), 0);
     queue::resume(pool, run, "eva").await.unwrap();
     assert_eq!(claim_one(pool, other).await.id, run);
+}
+
+/// What a transaction has done to the live runs so far.
+async fn done_to_runs(connection: &mut sqlx::PgConnection, column: &str) -> i64 {
+    let ask = format!("select {column} from pg_stat_xact_user_tables where schemaname = 'sexton' and relname = 'run'");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(ask)).fetch_one(connection).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_claim_writes_to_no_index() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let me = worker(pool).await;
+    for _ in 0..20 {
+        enqueue(pool, spec("backup", "noop", json!({}))).await;
+    }
+    let mut transaction = pool.begin().await.unwrap();
+    assert_eq!(queue::claim(&mut *transaction, me, 20).await.unwrap().len(), 20);
+    assert_eq!(done_to_runs(&mut transaction, "n_tup_hot_upd").await, 20);
+}
+
+#[tokio::test]
+async fn nobody_reads_all_that_is_live_while_all_workers_are_heard() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let me = worker(pool).await;
+    let run = enqueue(pool, spec("backup", "noop", json!({}))).await;
+    claim_one(pool, me).await;
+    assert!(queue::beat(pool, me, Duration::from_secs(3_600)).await.unwrap());
+    let mut transaction = pool.begin().await.unwrap();
+    assert!(queue::rescue(&mut transaction, Duration::from_secs(3_600), false).await.unwrap().is_empty());
+    assert_eq!(done_to_runs(&mut transaction, "seq_tup_read + idx_tup_fetch").await, 0);
+    transaction.rollback().await.unwrap();
+
+    // One that is silent and holds nothing is looked at once; what it claims in its silence is found in the end.
+    let idle = worker(pool).await;
+    silence(pool, idle).await;
+    let mut connection = pool.acquire().await.unwrap();
+    assert!(queue::rescue(&mut connection, Duration::from_secs(3_600), false).await.unwrap().is_empty());
+    sqlx::query("update sexton.run set worker = $1 where id = $2").bind(idle).bind(run).execute(pool).await.unwrap();
+    assert!(queue::rescue(&mut connection, Duration::from_secs(3_600), false).await.unwrap().is_empty());
+    assert_eq!(rescue(pool, 3_600).await[0].run, run);
+}
+
+#[tokio::test]
+async fn a_worker_goes_on_where_it_was_and_misses_nothing_that_came_before() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let mut connection = pool.acquire().await.unwrap();
+    let mut claims = queue::Claims::new(worker(pool).await);
+    let mut urgent = spec("urgent", "noop", json!({}));
+    urgent.priority = 100;
+    for job in ["first", "second", "third"] {
+        enqueue(pool, spec(job, "noop", json!({}))).await;
+    }
+    let names = |claimed: Vec<Claimed>| claimed.into_iter().map(|run| run.job).collect::<Vec<_>>();
+    assert_eq!(names(claims.take(&mut connection, 1).await.unwrap()), ["first"]);
+    enqueue(pool, urgent.clone()).await;
+    claims.begin_anew();
+    assert_eq!(names(claims.take(&mut connection, 1).await.unwrap()), ["urgent"]);
+    assert_eq!(names(claims.take(&mut connection, 1).await.unwrap()), ["second"]);
+    // Nobody said so, but fewer than asked for are all that there are.
+    enqueue(pool, urgent).await;
+    assert_eq!(names(claims.take(&mut connection, 9).await.unwrap()), ["third", "urgent"]);
+    assert!(claims.take(&mut connection, 9).await.unwrap().is_empty());
 }

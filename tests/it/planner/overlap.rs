@@ -155,7 +155,7 @@ async fn cancel_other_asks_what_runs_to_stop_and_starts_when_it_has() {
     let idle = queue::enqueue(&mut pool.acquire().await.unwrap(), &idle).await.unwrap();
     two_slots(pool, "cancel_other").await.tick().await.unwrap();
     assert_eq!(words(pool, "each").await, [("coalesced", 1), ("deferred", 1)]);
-    let held = queue::held(pool, worker).await.unwrap();
+    let held = queue::held_in_all(pool, worker).await.unwrap();
     assert_eq!((held[0].cancel_by.as_deref(), held[0].cancel_at_once), (Some("schedule each"), false));
     let ended = queue::find(pool, idle).await.unwrap().unwrap();
     assert_eq!((ended.state.as_str(), ended.cancel_by.as_deref()), ("cancelled", Some("schedule each")));

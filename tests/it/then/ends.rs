@@ -87,7 +87,7 @@ async fn a_cancel_of_what_does_not_run_and_a_rescue_let_follow_too() {
         }
         silence(pool).await;
         let mut transaction = pool.begin().await.unwrap();
-        queue::rescue(&mut transaction, Duration::ZERO).await.unwrap();
+        queue::rescue(&mut transaction, Duration::ZERO, true).await.unwrap();
         transaction.commit().await.unwrap();
         assert_eq!(started(pool, run).await, expected, "{attempts} attempts, cancel: {cancel}");
         sqlx::query("delete from sexton.run").execute(pool).await.unwrap();
