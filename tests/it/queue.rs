@@ -110,7 +110,7 @@ async fn a_worker_that_has_seen_many_snapshots_reads_each_with_what_is_its_own()
     for turn in 0..2 {
         let jobs: Vec<NewRun> = (turn * 150..(turn + 1) * 150).map(job).collect();
         queue::enqueue_all(&mut connection, &jobs).await.unwrap();
-        let claimed = claims.take(&mut *connection, 500).await.unwrap();
+        let claimed = claims.take(&mut connection, 500).await.unwrap();
         assert_eq!(claimed.len(), 150);
         for run in claimed {
             let spec = run.spec.spec().expect("it can be read");
