@@ -69,6 +69,7 @@ with given as materialized (
     -- What is paused still shows how far it came.
     where run in (select id from ended union all select id from mine where goes <> 'given_back')
 )
+-- What is over as it was said to be needs no answer.
 select given.run, given.token,
        case
            when ended.id is not null or mine.id is not null then 'applied'
@@ -82,3 +83,5 @@ select given.run, given.token,
 from given
 left join ended on ended.id = given.run
 left join mine on mine.id = given.run
+where ended.id is null
+   or ended.leads

@@ -4,7 +4,7 @@
 //! In the same transaction starts what [follows](super::follow) in their chains; without one that costs nothing.
 //! Settling twice is harmless: when the reply of a COMMIT was lost, the second time recognises its own work.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
@@ -122,7 +122,7 @@ pub enum Verdict {
 }
 
 /// Settles attempts in the caller's transaction, in one statement, and starts what follows; gives a row for each, in
-/// any order.
+/// their order.
 pub async fn settle(connection: &mut PgConnection, settled: &[Settled]) -> Result<Vec<SettledRow>, sqlx::Error> {
     let parts: Vec<Parts<'_>> = settled.iter().map(|one| Parts::of(&one.ending)).collect();
     let rows: Vec<Row> = sqlx::query_as(include_str!("../../sql/queue/settle.sql"))
@@ -149,7 +149,13 @@ pub async fn settle(connection: &mut PgConnection, settled: &[Settled]) -> Resul
         };
         SettledRow { followed, ..read(run, token, verdict, &goes, who) }
     };
-    Ok(rows.into_iter().map(row).collect())
+    let told: HashMap<(Uuid, i64), SettledRow> = rows.into_iter().map(|told| ((told.0, told.1), row(told))).collect();
+    // Most are over as they were said to be, and the answer does not name them.
+    let plain = |(one, part): (&Settled, &Parts<'_>)| match told.get(&(one.run, one.token)) {
+        Some(told) => told.clone(),
+        None => read(one.run, one.token, Verdict::Applied, part.goes, None),
+    };
+    Ok(settled.iter().zip(&parts).map(plain).collect())
 }
 
 type Row = (Uuid, i64, String, String, Option<String>, Option<Uuid>);

@@ -1,16 +1,13 @@
 //! What is told of endings and rescues.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use chrono::Utc;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{
-    attempt::Key,
-    settle::{Ack, describe},
-};
+use super::settle::{Ack, describe};
 use crate::{
     outbox::{self, Fact, What},
     outcome::Report,
@@ -25,7 +22,7 @@ pub(super) async fn quiet(
     rows: &[SettledRow],
 ) -> Result<bool, sqlx::Error> {
     let done = |row: &SettledRow| row.verdict == Verdict::Applied && row.goes == Goes::Over(Final::Done);
-    if rows.len() != batch.len() || !rows.iter().all(done) || batch.iter().any(|ack| !ack.ended.breaches.is_empty()) {
+    if !rows.iter().all(done) || batch.iter().any(|ack| !ack.ended.breaches.is_empty()) {
         return Ok(false);
     }
     let newest: BTreeMap<&str, Uuid> =
@@ -36,11 +33,11 @@ pub(super) async fn quiet(
 /// The facts of a batch that was just settled: what an earlier try settled has told its own, what was stale has none,
 /// and what goes on is no news yet.
 pub(super) fn of_settled(batch: &[Ack], rows: &[SettledRow]) -> Vec<Fact> {
-    let rows: HashMap<Key, &SettledRow> = rows.iter().map(|row| ((row.run, row.token), row)).collect();
     batch
         .iter()
-        .filter_map(|ack| {
-            let row = rows.get(&ack.attempt.key()).filter(|row| row.verdict == Verdict::Applied)?;
+        .zip(rows)
+        .filter(|(_, row)| row.verdict == Verdict::Applied)
+        .filter_map(|(ack, row)| {
             let what = match row.goes {
                 Goes::Over(Final::Done) => What::Done { breaches: ack.ended.breaches.clone() },
                 Goes::Over(Final::Skipped) => What::Skipped,

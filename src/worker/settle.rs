@@ -10,7 +10,7 @@ use tokio::{sync::mpsc, time::sleep};
 
 use super::{
     Ended, Shared,
-    attempt::{Attempt, Key},
+    attempt::Attempt,
     facts, failing, log,
     wire::{Wire, WireError, backoff},
 };
@@ -120,13 +120,11 @@ fn settled(ack: &Ack) -> Settled {
 
 /// Counts, tells the log, frees the slots.
 async fn after(shared: &Shared, batch: &[Ack], rows: &[SettledRow]) {
-    let rows: HashMap<Key, &SettledRow> = rows.iter().map(|row| ((row.run, row.token), row)).collect();
     let mut ready = false;
     let mut counts = Counts::default();
-    for ack in batch {
+    for (ack, row) in batch.iter().zip(rows) {
         let run = &ack.attempt.claimed;
-        let row = rows.get(&ack.attempt.key());
-        if row.is_none_or(|row| row.verdict == Verdict::Stale) {
+        if row.verdict == Verdict::Stale {
             let (word, _) = describe(&ack.ended.ending);
             metrics::counter!(STALE).increment(1);
             tracing::warn!(run.id = %run.id, "{} ended ({word}) after the run had been taken from this worker; nothing of it counts", run.job);
@@ -134,7 +132,7 @@ async fn after(shared: &Shared, batch: &[Ack], rows: &[SettledRow]) {
             counts.add(ack);
             tell(ack);
         }
-        ready |= row.is_some_and(|row| row.goes == Goes::On(Live::Ready) || !row.followed.is_empty());
+        ready |= row.goes == Goes::On(Live::Ready) || !row.followed.is_empty();
         // Its gates are open for another.
         ready |= run.lane != OPEN;
         if matches!(&ack.ended.ending, Ending::Retrying { .. } | Ending::Snoozed { .. }) {
