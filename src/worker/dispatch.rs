@@ -45,6 +45,7 @@ pub(super) async fn keep(
     let mut claims = Claims::new(shared.me.id);
     let mut promote_at = Instant::now();
     let mut lanes_at = Instant::now();
+    let mut what = For::All;
     let mut failures = 0;
     loop {
         let Some(slots) = slots(&free, &stop).await else { return };
@@ -62,7 +63,9 @@ pub(super) async fn keep(
         // A claim that is on its way is never abandoned: its reply says what we hold.
         let claiming = shared.claiming.lock().await;
         let claimed =
-            match look(&shared, &mut wire, &mut claims, slots.num_permits(), &mut promote_at, &mut lanes_at).await {
+            match look(&shared, &mut wire, &mut claims, (slots.num_permits(), what), &mut promote_at, &mut lanes_at)
+                .await
+            {
                 Ok(claimed) => claimed,
                 Err(error) => {
                     shared.doubt.raise();
@@ -91,14 +94,21 @@ pub(super) async fn keep(
                 return;
             }
         }
+        if what == For::Ready {
+            (promote_at, lanes_at) = (Instant::now(), Instant::now());
+            what = if drained { For::Due } else { For::All };
+            continue;
+        }
+        what = For::All;
         if drained {
             let poll = if listening.is_on() { shared.options.poll } else { shared.options.poll.min(POLL_UNHEARD) };
             let next = promote_at.min(lanes_at).min(Instant::now() + poll);
             tokio::select! {
                 () = stop.cancelled() => return,
-                // A run that was enqueued or put back may be due before the next one that we knew of.
+                // Most often a run was enqueued that is ready. Only then is looked for one that may be due before the next
+                // that we knew of.
                 () = shared.wake.notified() => {
-                    (promote_at, lanes_at) = (Instant::now(), Instant::now());
+                    what = if promote_at <= Instant::now() { For::All } else { For::Ready };
                     claims.begin_anew();
                 }
                 () = sleep_until(next) => {}
@@ -124,6 +134,17 @@ async fn slots(free: &Arc<Semaphore>, stop: &CancellationToken) -> Option<OwnedS
         slots.merge(more);
     }
     Some(slots)
+}
+
+/// What one looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// What becomes due, what waits at gates if it is time for that, and what is ready.
+    All,
+    /// What is ready: quick, for a run that was just enqueued.
+    Ready,
+    /// What becomes due and what waits at gates. What is ready was looked for a moment ago.
+    Due,
 }
 
 /// What a look at the gates gave.
@@ -153,13 +174,13 @@ async fn look(
     shared: &Shared,
     wire: &mut Wire,
     claims: &mut Claims,
-    slots: usize,
+    (slots, what): (usize, For),
     promote_at: &mut Instant,
     lanes_at: &mut Instant,
 ) -> Result<Vec<Claimed>, WireError> {
     let now = Instant::now();
-    let promoting = *promote_at <= now;
-    let looking = *lanes_at <= now;
+    let promoting = what != For::Ready && *promote_at <= now;
+    let looking = what != For::Ready && *lanes_at <= now;
     let (promoted, look, claimed) = wire
         .with(async |connection| {
             let promoted = if promoting { Some(promote(&mut *connection).await?) } else { None };
@@ -175,7 +196,8 @@ async fn look(
                 look = Some(Looked { runs: found.runs.len(), again_in: found.again_in });
                 claimed = found.runs;
             }
-            if claimed.len() < slots {
+            let some = what != For::Due || promoted.is_none_or(|promoted| promoted.ready > 0 || promoted.behind);
+            if some && claimed.len() < slots {
                 claimed.extend(claims.take(&mut *connection, slots - claimed.len()).await?);
             }
             if !claimed.is_empty() {
