@@ -9,7 +9,16 @@
 //!                      │        due          ▼ failed, attempts left       │ a person retries
 //!                      ├──────────────── retrying                          │
 //!                      └───────────────────────────────────────────────────┘
+//!
+//! running ── not yet (snoozed) ──▶ waiting
+//! running ── lost, on_lost = retry ──▶ ready, or failed once its attempts are spent
+//! failed · cancelled ── a person retries ──▶ ready
+//! waiting · ready · retrying · held ── a person cancels, or a newer slot (overlap = cancel_other) ──▶ cancelled
+//! running ── the same, once its worker has stopped it ──▶ cancelled
+//! waiting ── a newer slot takes its place (overlap = buffer_latest) ──▶ skipped
 //! ```
+//!
+//! A pause is no state: a ready run that is paused is passed by, and one that runs is given back after its step.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,7 +28,7 @@ use serde::{Deserialize, Serialize};
 #[sqlx(type_name = "sexton.live_state", rename_all = "lowercase")]
 #[serde(rename_all = "lowercase")]
 pub enum Live {
-    /// Not due yet. Promotion makes it [`Ready`](Self::Ready) when `due_at` has come.
+    /// Not due yet, or behind others of its job. Promotion makes it [`Ready`](Self::Ready) when `due_at` has come.
     Waiting,
     /// Due. Any worker may claim it, lowest `rank` first.
     Ready,

@@ -1,36 +1,13 @@
 //! kill -9 of the daemon in the middle of its work, and of Postgres: nothing is lost, doubled or half-visible.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 
 use crate::support::{Database, Site, eventually, own_cluster};
 
-use super::{DATASET, collector, every_second_is_decided_once, pool, run_when, site};
-
-/// A `pg_dump` that stalls after some of its output for as long as the file `hold` exists.
-fn stalling_pg_dump(site: &Site, real: &Path) {
-    let folder = site.path("pg");
-    fs::create_dir_all(&folder).expect("a folder");
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("chmod");
-    for entry in fs::read_dir(real).expect("the programs").flatten() {
-        if entry.file_name() != "pg_dump" {
-            std::os::unix::fs::symlink(entry.path(), folder.join(entry.file_name())).expect("a link");
-        }
-    }
-    let (real, here) = (real.display(), site.folder().display());
-    let script = format!(
-        "#!/bin/sh\ncase \"$*\" in *--version*|*-V*) exec {real}/pg_dump \"$@\" ;; esac\n\
-         {real}/pg_dump \"$@\" > {here}/whole || exit 1\n\
-         head -c 200000 {here}/whole\n\
-         if [ -e {here}/hold ]; then echo $$ > {here}/pid; exec sleep 60; fi\n\
-         tail -c +200001 {here}/whole\n"
-    );
-    let path = folder.join("pg_dump");
-    fs::write(&path, script).expect("a script");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("chmod");
-}
+use super::{DATASET, collector, stall::stalling_backup, every_second_is_decided_once, pool, run_when, site};
 
 fn vault_files(site: &Site) -> Vec<String> {
     fn walk(folder: &Path, found: &mut Vec<String>) {
@@ -50,15 +27,7 @@ fn vault_files(site: &Site) -> Vec<String> {
 #[tokio::test]
 async fn a_backup_whose_daemon_is_killed_is_taken_up_again_and_is_whole() {
     let (queue, target) = (Database::new().await, collector(2_000).await);
-    let spawner = sexton::child::Spawner::start().expect("a spawner");
-    let fetched = crate::support::options(false).programs.unwrap_or_default();
-    let programs = sexton::embedded::find(&fetched, &spawner).await.expect("PostgreSQL").remove(0).dir;
-    let site = site(&queue.url(), &target.url(), "");
-    let text = fs::read_to_string(site.path("sexton.toml")).unwrap();
-    site.write("sexton.toml", &text.replace("[vaults.main]", "pg_bin = \"pg\"\n\n[vaults.main]"));
-    stalling_pg_dump(&site, &programs);
-    site.write("hold", "");
-    site.job("backup", "timeout = \"5m\"\n[backup]\ntarget = \"collector\"\nvault = \"main\"\nwaiver = \"a test\"\nglobals = false\nprove = \"never\"\n");
+    let site = stalling_backup(&queue, &target).await;
     let daemon = site.daemon(&["run"]).await;
     daemon.wait_for_line("is at work").await;
     let triggered = site.sexton(&["trigger", "backup"]).await;

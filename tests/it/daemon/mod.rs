@@ -14,6 +14,7 @@ mod ready;
 mod safety;
 mod schedules;
 mod stages;
+mod stall;
 mod told;
 mod trouble;
 
