@@ -7,7 +7,7 @@ use sqlx::PgPool;
 
 use crate::support::{Database, Site, eventually, own_cluster};
 
-use super::{DATASET, collector, stall::stalling_backup, every_second_is_decided_once, pool, run_when, site};
+use super::{DATASET, collector, every_second_is_decided_once, pool, run_when, site, stall::stalling_backup};
 
 fn vault_files(site: &Site) -> Vec<String> {
     fn walk(folder: &Path, found: &mut Vec<String>) {

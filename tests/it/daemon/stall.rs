@@ -76,7 +76,12 @@ async fn while_a_dump_runs_nothing_moves_rows_in_its_database() {
     let ended = ended.map(|at| at.parse().unwrap()).chain(backup.finished_at).min().expect("it ended");
     for run in [archive, cleanup] {
         assert_eq!(run.state, "done", "{run:?}");
-        assert!(run.started_at.expect("it started") >= ended, "{} began at {:?}, in a dump until {ended}", run.job, run.started_at);
+        assert!(
+            run.started_at.expect("it started") >= ended,
+            "{} began at {:?}, in a dump until {ended}",
+            run.job,
+            run.started_at
+        );
     }
 }
 
