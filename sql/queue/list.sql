@@ -1,5 +1,5 @@
--- List up to $6 runs, newest first: of job $1, in state $2, of schedule $3, of chain $4, older than run $5; null asks for all.
--- Only of runs from the id $8 on, which are over since $7 if they are over.
+-- List up to $5 runs, newest first: of job $1, in state $2, of schedule $3, older than run $4; null asks for all.
+-- Only of runs from the id $7 on, which are over since $6 if they are over.
 select runs.*, progress.done as progress_done, progress.total as progress_total, progress.unit as progress_unit,
        progress.note as progress_note, progress.at as progress_at,
        case when runs.state = 'running' then progress.rate end as progress_rate,
@@ -10,9 +10,8 @@ left join sexton.run on run.id = runs.id
 where ($1::text is null or runs.job = $1)
   and ($2::text is null or runs.state = $2)
   and ($3::text is null or runs.schedule = $3)
-  and ($4::uuid is null or runs.chain = $4)
-  and ($5::uuid is null or runs.id < $5)
-  and (runs.finished_at is null or runs.finished_at >= $7)
-  and runs.id >= $8
+  and ($4::uuid is null or runs.id < $4)
+  and (runs.finished_at is null or runs.finished_at >= $6)
+  and runs.id >= $7
 order by runs.id desc
-limit $6
+limit $5

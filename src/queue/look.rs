@@ -201,26 +201,58 @@ pub async fn find(pool: &PgPool, run: Uuid) -> Result<Option<Run>, sqlx::Error> 
 
 /// Runs, newest first. Looks at the last days first, and farther back only for want of enough.
 pub async fn list(pool: &PgPool, filter: &Filter) -> Result<Vec<Run>, sqlx::Error> {
+    if let Some(chain) = filter.chain {
+        for since in sinces(chain) {
+            let found = list_rare(pool, filter, since).await?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        return Ok(Vec::new());
+    }
     let newest = filter.before.map_or_else(Utc::now, |before| since([before]));
-    let mut found: Vec<Run> = Vec::new();
-    for days in [2, 30, i64::MAX] {
-        let back = TimeDelta::try_days(days).and_then(|days| newest.checked_sub_signed(days)).unwrap_or(EVER).max(EVER);
-        found = sqlx::query_as(include_str!("../../sql/queue/list.sql"))
-            .bind(&filter.job)
-            .bind(&filter.state)
-            .bind(&filter.schedule)
-            .bind(filter.chain)
-            .bind(filter.before)
-            .bind(filter.limit)
-            .bind(back)
-            // Made later than this, it ended later than that, even by a clock that is a day off.
-            .bind(if back == EVER { Uuid::nil() } else { first_id(back + TimeDelta::days(1)) })
-            .fetch_all(pool)
-            .await?;
-        if back == EVER || found.len() as i64 >= filter.limit {
-            break;
+    // Of some there may be few: they are looked up by what they are, where the last days have not enough of them.
+    let rare = filter.job.is_some()
+        || filter.schedule.is_some()
+        || filter.state.as_deref().is_some_and(|state| !matches!(state, "done" | "skipped"));
+    for days in if rare { [2].as_slice() } else { &[2, 30] } {
+        let found = list_since(pool, filter, newest - TimeDelta::days(*days)).await?;
+        if found.len() as i64 >= filter.limit {
+            return Ok(found);
         }
     }
+    if rare { list_rare(pool, filter, EVER).await } else { list_since(pool, filter, EVER).await }
+}
+
+/// From the newest run on, passing by those that are not asked for.
+async fn list_since(pool: &PgPool, filter: &Filter, since: DateTime<Utc>) -> Result<Vec<Run>, sqlx::Error> {
+    let since = since.max(EVER);
+    let found: Vec<Run> = sqlx::query_as(include_str!("../../sql/queue/list.sql"))
+        .bind(&filter.job)
+        .bind(&filter.state)
+        .bind(&filter.schedule)
+        .bind(filter.before)
+        .bind(filter.limit)
+        .bind(since)
+        // Made later than this, it ended later than that, even by a clock that is a day off.
+        .bind(if since == EVER { Uuid::nil() } else { first_id(since + TimeDelta::days(1)) })
+        .fetch_all(pool)
+        .await?;
+    Ok(found.into_iter().map(Run::with_forecast).collect())
+}
+
+/// All that are asked for, in the right order in the end.
+async fn list_rare(pool: &PgPool, filter: &Filter, since: DateTime<Utc>) -> Result<Vec<Run>, sqlx::Error> {
+    let found: Vec<Run> = sqlx::query_as(include_str!("../../sql/queue/list_rare.sql"))
+        .bind(&filter.job)
+        .bind(&filter.state)
+        .bind(&filter.schedule)
+        .bind(filter.chain)
+        .bind(filter.before)
+        .bind(filter.limit)
+        .bind(since)
+        .fetch_all(pool)
+        .await?;
     Ok(found.into_iter().map(Run::with_forecast).collect())
 }
 

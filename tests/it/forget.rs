@@ -463,6 +463,18 @@ async fn runs_lie_by_what_became_of_them_and_by_days_that_are_made_ahead() {
     // And is found there.
     let list = queue::list(past.pool(), &Filter { job: Some("job".to_owned()), ..Filter::default() }).await.unwrap();
     assert_eq!(list.iter().map(|run| run.id).collect::<Vec<_>>(), [cancelled, skipped, dead, early]);
+    let next = past.ended("next", "done", 0, Some(early)).await;
+    for (filter, runs) in [
+        (Filter { state: Some("cancelled".to_owned()), ..Filter::default() }, vec![cancelled]),
+        (Filter { state: Some("failed".to_owned()), job: Some("job".to_owned()), ..Filter::default() }, vec![dead]),
+        (Filter { state: Some("ready".to_owned()), ..Filter::default() }, vec![]),
+        (Filter { chain: Some(early), ..Filter::default() }, vec![next, early]),
+        (Filter { chain: Some(early), before: Some(next), ..Filter::default() }, vec![early]),
+        (Filter { limit: 2, ..Filter::default() }, vec![next, cancelled]),
+    ] {
+        let list = queue::list(past.pool(), &filter).await.unwrap();
+        assert_eq!(list.iter().map(|run| run.id).collect::<Vec<_>>(), runs, "{filter:?}");
+    }
     assert!(matches!(queue::retry(past.pool(), dead, "somebody").await.unwrap(), Retried::Ready));
 }
 
