@@ -27,6 +27,7 @@ pub mod dataset;
 pub mod db;
 pub mod embedded;
 pub mod kinds;
+pub mod memory;
 pub mod metrics;
 pub mod settings;
 pub mod vault;

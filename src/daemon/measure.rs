@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    memory,
     metrics::{MEMORY, QUEUE_DEPTH, QUEUE_OLDEST, STRANDED},
     queue::{self, Depth},
 };
@@ -45,8 +46,8 @@ fn pause(taken: Duration) -> Duration {
 }
 
 async fn measure(pool: &PgPool, told: &mut BTreeSet<Vec<String>>) {
-    if let Some(bytes) = std::fs::read_to_string("/proc/self/status").ok().as_deref().and_then(resident) {
-        ::metrics::gauge!(MEMORY).set(bytes);
+    if let Some(bytes) = memory::resident() {
+        ::metrics::gauge!(MEMORY).set(bytes as f64);
     }
     // Others say when the database is away.
     let Ok(depths) = queue::depth(pool).await else { return };
@@ -68,12 +69,6 @@ fn show(depths: &[Depth]) {
             ::metrics::gauge!(QUEUE_OLDEST).set(depth.map_or(0.0, |depth| depth.oldest.max(0.0)));
         }
     }
-}
-
-/// Bytes of memory that a process has, from the text that Linux gives of it.
-fn resident(status: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok()? * 1024.0)
 }
 
 /// Says once of each need that no daemon has, as long as runs wait for it.
@@ -99,11 +94,5 @@ mod tests {
     fn measuring_takes_at_most_a_fiftieth_of_the_time() {
         assert_eq!(pause(Duration::from_millis(2)), EVERY);
         assert_eq!(pause(Duration::from_secs(3)), Duration::from_secs(150));
-    }
-
-    #[test]
-    fn the_memory_is_read_from_what_linux_says() {
-        assert_eq!(resident("Name:\tsexton\nVmRSS:\t   15360 kB\nRssAnon:\t 1 kB\n"), Some(15_728_640.0));
-        assert_eq!(resident("Name:\tsexton\n"), None);
     }
 }

@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 6] = [
         "expect", "fault", "lanes", "outcome", "pulse", "retry", "secret", "skew", "slots", "span", "spec", "speed",
         "state", "windows",
     ],
-    &["backups", "child", "dataset", "db", "embedded", "kinds", "metrics", "settings", "vault"],
+    &["backups", "child", "dataset", "db", "embedded", "kinds", "memory", "metrics", "settings", "vault"],
     &["catalog", "ledger", "outbox", "queue"],
     &["alerts", "planner", "requests", "worker"],
     &["cli", "http"],
