@@ -1,4 +1,5 @@
--- Promote up to $1 runs that have become due to ready, and say in how many seconds the next one will be.
+-- Promote up to $1 runs that have become due to ready, and say what there is to claim (of what is open only if $2, as that passes all
+-- that runs), and in how many seconds the next one will be due.
 with due as materialized (
     select id
     from sexton.run
@@ -14,6 +15,9 @@ with due as materialized (
 )
 select (select count(*) from promoted) as ready,
        exists (select from sexton.run where behind) as behind,
+       not $2
+       or exists (select from promoted where lane = 0)
+       or exists (select from sexton.run where lane = 0 and claim_rank > '-infinity' and state = 'ready') as open,
        exists (select from promoted where lane > 0)
        or exists (select from sexton.run where lane > 0 and claim_rank > '-infinity') as gated,
        (select extract(epoch from wake_at - now())::float8

@@ -123,15 +123,15 @@ impl Daemon {
         let alerts_stop = CancellationToken::new();
         let mut ears = parts.hearing.clone().map(Ears::new);
         let mut on = |channel| ears.as_mut().map(|ears| ears.on(channel)).unwrap_or_default();
-        let (ear, planner_ear) = (on(outbox::CHANNEL), on(ledger::CHANNEL));
+        let (ear, files_ear) = (on(outbox::CHANNEL), on(ledger::CHANNEL));
         let alerting = tokio::spawn(alerts::run(Alerts { ear, ..parts.alerts.clone() }, alerts_stop.clone()));
         let _hearing = ears.map(|ears| AbortOnDropHandle::new(tokio::spawn(ears.listen())));
-        side.spawn(files.run(over.clone()));
+        side.spawn(files.run(files_ear.clone(), over.clone()));
         let options = planner::Options {
             me: parts.source.me,
             default_alert: settings.alerts.default.clone(),
             pulse: pulse.clone(),
-            ear: planner_ear,
+            ear: files_ear,
             ..planner::Options::new()
         };
         let planning = tokio::spawn(planner::run(parts.session_pool.clone(), options, poke, stop.clone()));

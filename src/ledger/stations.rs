@@ -5,6 +5,8 @@ use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use super::call::call;
+
 /// How a daemon's files stand to the active revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
@@ -77,6 +79,8 @@ pub struct Pulse {
 /// The database's; so below.
 pub async fn save_station(connection: &mut PgConnection, station: &Station) -> Result<i64, sqlx::Error> {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    // Whether trouble is over everywhere is for the others to see.
+    call(&mut *connection).await?;
     sqlx::query_scalar(include_str!("../../sql/ledger/save_station.sql"))
         .bind(station.daemon)
         .bind(host.trim())

@@ -192,6 +192,8 @@ pub struct Promoted {
     pub ready: u64,
     /// Whether runs wait behind others of their job, so that an ending may let one [advance](super::advance).
     pub behind: bool,
+    /// Whether runs that need nothing and that nothing limits may be ready, for [`claim`].
+    pub open: bool,
     /// Whether runs behind gates are ready, for [`claim_lanes`](super::claim_lanes).
     pub gated: bool,
     /// How long until the next one is due, by the database's clock.
@@ -201,14 +203,20 @@ pub struct Promoted {
 /// How many runs one promotion makes ready at most; there may be more when it was as many.
 const PROMOTE: i64 = 1000;
 
-/// Makes ready what waited or backed off until now.
-pub async fn promote(database: impl PgExecutor<'_>) -> Result<Promoted, sqlx::Error> {
-    let (ready, behind, gated, next_in): (i64, bool, bool, Option<f64>) =
-        sqlx::query_as(include_str!("../../sql/queue/promote.sql")).bind(PROMOTE).fetch_one(database).await?;
+/// Makes ready what waited or backed off until now, and says what there is to claim. Whoever was `idle` asks whether there is
+/// anything at all, so that it need not try; whoever works tries.
+pub async fn promote(database: impl PgExecutor<'_>, idle: bool) -> Result<Promoted, sqlx::Error> {
+    let (ready, behind, open, gated, next_in): (i64, bool, bool, bool, Option<f64>) =
+        sqlx::query_as(include_str!("../../sql/queue/promote.sql"))
+            .bind(PROMOTE)
+            .bind(idle)
+            .fetch_one(database)
+            .await?;
     let next_in = if ready >= PROMOTE { Some(0.0) } else { next_in };
     Ok(Promoted {
         ready: ready.unsigned_abs(),
         behind,
+        open,
         gated,
         next_in: next_in.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
     })

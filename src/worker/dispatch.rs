@@ -21,7 +21,7 @@ use super::{
     wire::{Wire, WireError, backoff},
 };
 use crate::{
-    fault,
+    fault, memory,
     metrics::START_DELAY,
     queue::{Claimed, Claims, LaneLook, Promoted, advance, claim_lanes, lanes_ready, promote},
 };
@@ -32,6 +32,8 @@ const MOST: usize = 500;
 const HAND: usize = 50;
 /// How often to look while notifications do not reach us.
 const POLL_UNHEARD: Duration = Duration::from_secs(1);
+/// How long there is nothing to do until memory is given back.
+const TIDY: Duration = Duration::from_secs(8);
 
 /// Claims and hands over until `stop`; dropping the inbox then ends the worker once all is done.
 pub(super) async fn keep(
@@ -47,6 +49,7 @@ pub(super) async fn keep(
     let mut lanes_at = Instant::now();
     let mut what = For::All;
     let mut failures = 0;
+    let mut rest = Rest::default();
     loop {
         let Some(slots) = slots(&free, &stop).await else { return };
         if !shared.in_touch() {
@@ -62,32 +65,40 @@ pub(super) async fn keep(
         }
         // A claim that is on its way is never abandoned: its reply says what we hold.
         let claiming = shared.claiming.lock().await;
-        let claimed =
-            match look(&shared, &mut wire, &mut claims, (slots.num_permits(), what), &mut promote_at, &mut lanes_at)
-                .await
-            {
-                Ok(claimed) => claimed,
-                Err(error) => {
-                    shared.doubt.raise();
-                    drop(claiming);
-                    drop(slots);
-                    failures += 1;
-                    if failures == 1 {
-                        tracing::warn!(%error, "cannot claim runs; trying again until the database answers");
-                    }
-                    tokio::select! {
-                        () = stop.cancelled() => return,
-                        () = sleep(backoff(failures)) => continue,
-                    }
+        let claimed = match look(
+            &shared,
+            &mut wire,
+            &mut claims,
+            (slots.num_permits(), what, &rest),
+            &mut promote_at,
+            &mut lanes_at,
+        )
+        .await
+        {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                shared.doubt.raise();
+                drop(claiming);
+                drop(slots);
+                failures += 1;
+                if failures == 1 {
+                    tracing::warn!(%error, "cannot claim runs; trying again until the database answers");
                 }
-            };
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = sleep(backoff(failures)) => continue,
+                }
+            }
+        };
         if failures > 0 {
             tracing::info!(failures, "claiming runs again");
             failures = 0;
         }
         let drained = claimed.len() < slots.num_permits();
+        let busy = !claimed.is_empty() || shared.active.len() > 0;
         let attempts = enter(&shared, claimed, slots);
         drop(claiming);
+        rest.note(busy);
         for hand in attempts.chunks(HAND) {
             if inbox.send(hand.into()).await.is_err() {
                 tracing::error!("the apalis worker is gone; its runs are taken over when their leases are over");
@@ -147,6 +158,33 @@ enum For {
     Due,
 }
 
+/// Since when there has been nothing to do.
+#[derive(Default)]
+struct Rest {
+    since: Option<Instant>,
+    tidied: bool,
+}
+
+impl Rest {
+    /// Notes whether there is anything to do now. After a while without, memory that only work needed is given back.
+    fn note(&mut self, busy: bool) {
+        if busy {
+            *self = Self::default();
+            return;
+        }
+        let since = *self.since.get_or_insert_with(Instant::now);
+        if !self.tidied && since.elapsed() > TIDY {
+            self.tidied = true;
+            memory::tidy();
+        }
+    }
+
+    /// Whether the last look found nothing, and nothing runs.
+    fn is_idle(&self) -> bool {
+        self.since.is_some()
+    }
+}
+
 /// What a look at the gates gave.
 struct Looked {
     runs: usize,
@@ -174,16 +212,17 @@ async fn look(
     shared: &Shared,
     wire: &mut Wire,
     claims: &mut Claims,
-    (slots, what): (usize, For),
+    (slots, what, rest): (usize, For, &Rest),
     promote_at: &mut Instant,
     lanes_at: &mut Instant,
 ) -> Result<Vec<Claimed>, WireError> {
     let now = Instant::now();
     let promoting = what != For::Ready && *promote_at <= now;
     let looking = what != For::Ready && *lanes_at <= now;
+    let idle = what == For::All && rest.is_idle();
     let (promoted, look, claimed) = wire
         .with(async |connection| {
-            let promoted = if promoting { Some(promote(&mut *connection).await?) } else { None };
+            let promoted = if promoting { Some(promote(&mut *connection, idle).await?) } else { None };
             if promoted.is_some_and(|promoted| promoted.behind) {
                 advance(connection).await?;
             }
@@ -196,7 +235,10 @@ async fn look(
                 look = Some(Looked { runs: found.runs.len(), again_in: found.again_in });
                 claimed = found.runs;
             }
-            let some = what != For::Due || promoted.is_none_or(|promoted| promoted.ready > 0 || promoted.behind);
+            let some = match what {
+                For::Due => promoted.is_none_or(|promoted| promoted.ready > 0 || promoted.behind),
+                For::All | For::Ready => promoted.is_none_or(|promoted| promoted.open || promoted.behind),
+            };
             if some && claimed.len() < slots {
                 claimed.extend(claims.take(&mut *connection, slots - claimed.len()).await?);
             }

@@ -80,13 +80,13 @@ async fn a_run_waits_until_it_is_due() {
     assert_eq!(find(pool, run).await.state, "waiting");
     assert!(queue::claim(pool, me, 9).await.unwrap().is_empty());
 
-    let promoted = queue::promote(pool).await.unwrap();
+    let promoted = queue::promote(pool, true).await.unwrap();
     let next = promoted.next_in.expect("one is waiting");
     assert!(promoted.ready == 0 && next <= Duration::from_millis(400), "{promoted:?}");
     tokio::time::sleep(next + Duration::from_millis(5)).await;
     assert_eq!(
-        queue::promote(pool).await.unwrap(),
-        queue::Promoted { ready: 1, behind: false, gated: false, next_in: None }
+        queue::promote(pool, true).await.unwrap(),
+        queue::Promoted { ready: 1, behind: false, open: true, gated: false, next_in: None }
     );
     let claimed = claim_one(pool, me).await;
     assert_eq!(
@@ -214,9 +214,9 @@ async fn a_failed_attempt_comes_back_after_its_pause_and_is_remembered() {
     let ending = Ending::Retrying { pause, why: "a lock".to_owned(), help: Some("wait".to_owned()) };
     assert_eq!(settle(pool, run, first.token, ending.clone()).await.goes, Goes::On(Live::Retrying));
     assert_eq!(settle(pool, run, first.token, ending).await.verdict, Verdict::Repeated);
-    assert_eq!(queue::promote(pool).await.unwrap().ready, 0);
+    assert_eq!(queue::promote(pool, true).await.unwrap().ready, 0);
     tokio::time::sleep(pause).await;
-    assert_eq!(queue::promote(pool).await.unwrap().ready, 1);
+    assert_eq!(queue::promote(pool, true).await.unwrap().ready, 1);
     let second = claim_one(pool, me).await;
     assert_eq!((second.id, second.attempt), (run, 2));
     let seen = find(pool, run).await;
@@ -234,7 +234,7 @@ async fn what_is_given_back_or_snoozed_costs_no_attempt() {
         let claimed = claim_one(pool, me).await;
         assert_eq!(claimed.attempt, 1);
         assert_eq!(settle(pool, run, claimed.token, ending).await.verdict, Verdict::Applied);
-        queue::promote(pool).await.unwrap();
+        queue::promote(pool, true).await.unwrap();
     }
     assert_eq!(claim_one(pool, me).await.attempt, 1);
 }

@@ -22,12 +22,15 @@ use super::{
 };
 use crate::{
     catalog::Fingerprint,
+    db::Ear,
     ledger::{self, FilesState, Pulse},
     settings,
 };
 
 /// How often it asks what is active, and says that it lives.
 const ASK: Duration = Duration::from_secs(10);
+/// The same while it hears of new revisions; others take it for dead after a minute.
+const ASK_HEARD: Duration = Duration::from_secs(20);
 /// How often trouble that lasts is put on record again; whether people are told again is for the alerts to say.
 const AGAIN: Duration = Duration::from_secs(3600);
 
@@ -110,8 +113,8 @@ impl Keeper {
         self.told = told.then(Instant::now);
     }
 
-    /// Keeps them until `stop`. A database that is away is asked again, for as long as it takes.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+    /// Keeps them until `stop`; hears of what others apply by `ear`. A database that is away is asked again, for as long as it takes.
+    pub(crate) async fn run(mut self, mut ear: Ear, stop: CancellationToken) {
         // At the start nobody had asked for figures yet.
         self.standing.iter().for_each(Standing::measure);
         let mut hangups = match signal(SignalKind::hangup()) {
@@ -123,9 +126,11 @@ impl Keeper {
         };
         let mut pause = self.settings.every.0;
         while !stop.is_cancelled() {
+            let mut told = false;
             let asked = tokio::select! {
                 () = stop.cancelled() => break,
                 () = heard(&mut hangups) => true,
+                () = ear.heard() => { told = true; false }
                 () = sleep(pause) => false,
             };
             if asked {
@@ -133,7 +138,8 @@ impl Keeper {
                 self.insist(&stop).await;
             }
             pause = self.look().await;
-            if self.asked.elapsed() >= ASK.min(self.settings.drift_after.0) {
+            let ask = if ear.is_on() { ASK_HEARD } else { ASK };
+            if told || self.asked.elapsed() >= ask.min(self.settings.drift_after.0) {
                 self.asked = Instant::now();
                 self.compare().await;
             }

@@ -72,7 +72,7 @@ async fn buffer_one_keeps_the_first_until_the_job_is_free() {
     assert_eq!(waiting.len(), 1);
     assert_eq!(slots(pool, "each").await[0].run, Some(waiting[0].id), "the slot's row names its run");
     // Neither promotion nor the turn of the others starts it.
-    queue::promote(pool).await.unwrap();
+    queue::promote(pool, true).await.unwrap();
     assert_eq!(advance(pool).await, 0);
     assert_eq!(queue::claim(pool, worker, 9).await.unwrap().len(), 0);
     done(pool, &theirs).await;

@@ -30,7 +30,7 @@ async fn a_daemon_that_does_nothing_asks_the_database_little() {
     sleep(MEASURED).await;
     let rate = (ask().await - before) as f64 / begun.elapsed().as_secs_f64();
     assert!(rate > 0.1, "{rate} transactions a second: it does not even say that it lives");
-    // After its start each connection still prepares its statements.
-    assert!(rate < 1.5, "{rate} transactions a second");
+    // It settles below one; for a minute after the start each connection still prepares its statements, a transaction each.
+    assert!(rate < 2.0, "{rate} transactions a second");
     assert!(daemon.terminate().await.status.success());
 }
