@@ -150,7 +150,18 @@ impl Crew {
         *self.tally.entry(what.to_owned()).or_default() += 1;
     }
 
+    /// Waits until a daemon runs, so that a blow meets one: while the server is away, whoever starts gives up.
+    async fn somebody_is_up(&mut self) {
+        let begun = Instant::now();
+        self.tend().await;
+        while self.members.iter().all(|member| member.daemon.is_none()) && begun.elapsed() < support::PATIENCE {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            self.tend().await;
+        }
+    }
+
     async fn strike(&mut self, fault: Fault) {
+        self.somebody_is_up().await;
         let now = Instant::now();
         let happened = match fault {
             Fault::Kill { daemon, away } => self.kill(self.up(daemon), now + away).await,

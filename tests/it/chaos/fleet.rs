@@ -98,7 +98,18 @@ impl Fleet {
                 self.tend().await;
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
+            self.somebody_is_up().await;
             self.strike(*fault).await;
+        }
+    }
+
+    /// Waits until a daemon runs, so that a blow meets one: while the server is away, whoever starts gives up.
+    async fn somebody_is_up(&mut self) {
+        let begun = Instant::now();
+        self.tend().await;
+        while self.members.iter().all(|member| member.daemon.is_none()) && begun.elapsed() < support::PATIENCE {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            self.tend().await;
         }
     }
 
@@ -106,6 +117,7 @@ impl Fleet {
         let now = Instant::now();
         let happened = match fault {
             Fault::Kill { daemon, away } => {
+                let daemon = self.up(daemon);
                 let member = &mut self.members[daemon];
                 let Some(daemon) = member.leave(now + away) else { return };
                 clock::forget(daemon.pid());
@@ -113,6 +125,7 @@ impl Fleet {
                 true
             }
             Fault::Terminate { daemon, away } => {
+                let daemon = self.up(daemon);
                 let Some(daemon) = self.members[daemon].leave(now + away) else { return };
                 daemon.signal(Signal::CONT);
                 daemon.signal(Signal::TERM);
@@ -120,6 +133,7 @@ impl Fleet {
                 true
             }
             Fault::Freeze { daemon, length } => {
+                let daemon = self.up(daemon);
                 let member = &mut self.members[daemon];
                 let Some(daemon) = &member.daemon else { return };
                 daemon.signal(Signal::STOP);
@@ -139,8 +153,8 @@ impl Fleet {
             Fault::Reload { daemon } => {
                 self.edition += 1;
                 self.files.schedule("all", &schedules::file(&self.schedules, self.edition));
-                let up = self.members.iter().cycle().skip(daemon).take(self.members.len());
-                up.filter_map(|member| member.daemon.as_ref()).next().is_some_and(|daemon| {
+                let daemon = self.up(daemon);
+                self.members[daemon].daemon.as_ref().is_some_and(|daemon| {
                     daemon.signal(Signal::HUP);
                     true
                 })
@@ -154,6 +168,12 @@ impl Fleet {
         if happened {
             *self.tally.entry(fault.sort()).or_default() += 1;
         }
+    }
+
+    /// That daemon, or the first after it that is up: one whose answers were lost as it started is away for a while.
+    fn up(&self, daemon: usize) -> usize {
+        let all = self.members.len();
+        (daemon..daemon + all).map(|nth| nth % all).find(|nth| self.members[*nth].daemon.is_some()).unwrap_or(daemon)
     }
 
     async fn restart(&mut self, signal: Signal) -> bool {
