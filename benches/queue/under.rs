@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{DONE, settle_down, spec};
 
-const SLOTS: usize = 1000;
+const SLOTS: usize = 2000;
 /// Runs that wait where none are said to.
 const FEW: usize = 10_000;
 /// Runs that the feeder enqueues in one transaction.
@@ -186,5 +186,7 @@ async fn fill(pool: &PgPool, login: &Login, env: &Arc<Env>, rows: i64) {
             .await
             .unwrap();
     }
-    sqlx::raw_sql("vacuum analyze sexton.history; checkpoint").execute(&mut connection).await.unwrap();
+    for statement in ["vacuum analyze sexton.history", "checkpoint"] {
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    }
 }

@@ -2,7 +2,9 @@
 with given as materialized (
     select *
     from unnest(
-        $1::uuid[], $2::bigint[], $3::text[], $4::float8[], $5::text[], $6::text[], $7::text[], $8::jsonb[])
+        -- Selected, so that the planner does not count them: the plan for as many as there are is quadratic.
+        (select $1::uuid[]), (select $2::bigint[]), (select $3::text[]), (select $4::float8[]), (select $5::text[]),
+        (select $6::text[]), (select $7::text[]), (select $8::jsonb[]))
         as input (run, token, goes, pause, why, help, who, report)
 ), ended as (
     -- Whatever was asked of it meanwhile: it is over, and nothing has to be read first.

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How many runs one claim takes at most.
-const MOST: usize = 500;
+const MOST: usize = 1000;
 /// How many runs one task of the worker begins at most: few enough that all cores get some.
 const HAND: usize = 50;
 /// How often to look while notifications do not reach us.

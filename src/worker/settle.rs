@@ -31,7 +31,7 @@ pub(super) struct Ack {
 }
 
 /// From how many endings on a transaction takes no more.
-const MOST: usize = 500;
+const MOST: usize = 1000;
 
 /// Settles whatever comes, in batches, until every sender is gone.
 pub(super) async fn keep(shared: Arc<Shared>, mut acks: mpsc::UnboundedReceiver<Vec<Ack>>) {
