@@ -129,6 +129,10 @@ impl Effects {
         };
         let word = format!("{what:?}").to_lowercase();
         let mut spec = work::spec(word.split('(').next().unwrap_or_default(), kind, table);
+        if what == Work::Fails {
+            // The first failure of a job is news; one job's later ones would leave the alerts little to do.
+            spec.job = format!("fails-{}", Uuid::now_v7());
+        }
         spec.lease = Span::seconds(lease);
         spec.alert = if what == Work::Fails { vec!["ops".to_owned()] } else { Vec::new() };
         spec.on_lost = match what {
