@@ -171,6 +171,11 @@ impl Daemon {
         self.child.ended().expect("a status").is_some()
     }
 
+    /// Whether all that it says has been said.
+    pub fn is_over(&self) -> bool {
+        self.output.borrow().open == 0
+    }
+
     /// kill -9 of the daemon alone: what it started must see to its own end.
     pub async fn kill_9(mut self) -> Ended {
         self.signal(Signal::KILL);
