@@ -2,11 +2,13 @@
 
 use std::{
     collections::HashMap,
+    iter::repeat_with,
+    panic::resume_unwind,
     sync::{Arc, atomic::Ordering},
 };
 
 use sqlx::Connection;
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{sync::mpsc, task::JoinSet, time::sleep};
 
 use super::{
     Ended, Shared,
@@ -30,20 +32,44 @@ pub(super) struct Ack {
     pub(super) ended: Ended,
 }
 
-/// From how many endings on a transaction takes no more.
+/// How many endings one transaction takes at most.
 const MOST: usize = 1000;
+/// Transactions at a time.
+const AT_ONCE: usize = 2;
+/// How many endings must wait for another transaction to begin beside one: each has costs of its own.
+const ENOUGH: usize = MOST / 2;
 
 /// Settles whatever comes, in batches, until every sender is gone.
 pub(super) async fn keep(shared: Arc<Shared>, mut acks: mpsc::UnboundedReceiver<Vec<Ack>>) {
-    let mut wire = Wire::new(shared.pool.clone()).beside(shared.contact.clone());
-    while let Some(mut batch) = acks.recv().await {
-        while batch.len() < MOST
-            && let Ok(more) = acks.try_recv()
+    let wire = || Wire::new(shared.pool.clone()).beside(shared.contact.clone());
+    let mut wires: Vec<Wire> = repeat_with(wire).take(AT_ONCE).collect();
+    let mut writing = JoinSet::new();
+    let mut waiting = Vec::new();
+    let mut open = true;
+    let enough = |writing: &JoinSet<Wire>| if writing.is_empty() { 1 } else { ENOUGH };
+    while open || !waiting.is_empty() || !writing.is_empty() {
+        while waiting.len() >= enough(&writing)
+            && let Some(mut wire) = wires.pop()
         {
-            batch.extend(more);
+            let batch: Vec<Ack> = waiting.drain(..waiting.len().min(MOST)).collect();
+            let shared = shared.clone();
+            writing.spawn(async move {
+                write(&shared, &mut wire, batch).await;
+                wire
+            });
         }
-        if !batch.is_empty() {
-            write(&shared, &mut wire, batch).await;
+        tokio::select! {
+            more = acks.recv(), if open => match more {
+                Some(more) => waiting.extend(more),
+                None => open = false,
+            },
+            Some(written) = writing.join_next() => match written {
+                Ok(wire) => wires.push(wire),
+                Err(broken) => resume_unwind(broken.into_panic()),
+            },
+        }
+        while let Ok(more) = acks.try_recv() {
+            waiting.extend(more);
         }
     }
 }

@@ -232,6 +232,31 @@ async fn two_workers_never_do_a_run_twice() {
 }
 
 #[tokio::test]
+async fn many_endings_do_not_wait_behind_one_that_is_stuck() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let gate = "create function gate() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock(7); return new; end $$;
+        create trigger gate before insert on sexton.history for each row when (new.job = 'stuck') execute function gate()";
+    sqlx::raw_sql(gate).execute(pool).await.unwrap();
+    let mut closed = pool.begin().await.unwrap();
+    sqlx::query("select pg_advisory_xact_lock(7)").execute(&mut *closed).await.unwrap();
+    let working = work(pool, Options { slots: 2000, ..quick() });
+    let stuck = enqueue(pool, spec("stuck", "noop", json!({}))).await;
+    let waits = "select count(*) from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())";
+    let count = async |sql: &'static str| sqlx::query_scalar::<_, i64>(sql).fetch_one(pool).await.unwrap();
+    eventually("its ending waits", async || (count(waits).await == 1).then_some(())).await;
+    let runs: Vec<NewRun> = (0..1000).map(|_| NewRun::now(spec("many", "noop", json!({})), "a test")).collect();
+    queue::enqueue_all(&mut pool.acquire().await.unwrap(), &runs).await.unwrap();
+    queue::nudge(pool).await;
+    let over = "select count(*) from sexton.history";
+    eventually("others are written down", async || (count(over).await >= 500).then_some(())).await;
+    assert_eq!(queue::find(pool, stuck).await.unwrap().map(|run| run.state).as_deref(), Some("running"));
+    closed.rollback().await.unwrap();
+    eventually("all are", async || (count(over).await == 1001).then_some(())).await;
+    working.drain().await;
+}
+
+#[tokio::test]
 async fn an_ending_is_kept_until_postgres_is_back() {
     let mut cluster = own_cluster(true).await;
     let (_, pool) = cluster.database("queue").await;
