@@ -28,6 +28,8 @@ use crate::{
 
 /// How many runs one claim takes at most.
 const MOST: usize = 1000;
+/// How many a worker takes that does nothing: few, so that it begins sooner.
+const FIRST: usize = 250;
 /// How many runs one task of the worker begins at most: few enough that all cores get some.
 const HAND: usize = 50;
 /// How often to look while notifications do not reach us.
@@ -51,7 +53,7 @@ pub(super) async fn keep(
     let mut failures = 0;
     let mut rest = Rest::default();
     loop {
-        let Some(slots) = slots(&free, &stop).await else { return };
+        let Some(slots) = slots(&free, shared.active.len() == 0, &stop).await else { return };
         if !shared.in_touch() {
             // Whatever we claimed now would count as lost soon: first be heard.
             drop(slots);
@@ -133,14 +135,15 @@ pub(super) async fn keep(
 }
 
 /// Waits for a free slot, then takes as many as there are.
-async fn slots(free: &Arc<Semaphore>, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
+async fn slots(free: &Arc<Semaphore>, idle: bool, stop: &CancellationToken) -> Option<OwnedSemaphorePermit> {
     let mut slots = tokio::select! {
         biased;
         () = stop.cancelled() => return None,
         slot = free.clone().acquire_owned() => slot.ok()?,
     };
+    let most = if idle { FIRST } else { MOST };
     // Nobody else takes any.
-    let more = free.available_permits().min(MOST - 1);
+    let more = free.available_permits().min(most - 1);
     if let Ok(more) = free.clone().try_acquire_many_owned(more as u32) {
         slots.merge(more);
     }

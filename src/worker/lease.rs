@@ -84,11 +84,12 @@ pub(super) async fn keep(
 ) {
     let mut wire = Wire::new(shared.beat_pool.clone());
     let mut known = false;
-    let mut all_at = Instant::now();
+    // Whoever has just begun holds nothing.
+    let mut all_at = Instant::now() + shared.options.beat * ALL;
     let mut missed = 0_u32;
     loop {
         let begun = Instant::now();
-        let all = !known || all_at <= begun || shared.doubt.is_open();
+        let all = all_at <= begun || shared.doubt.is_open();
         let period = shared.period();
         wire = wire.patience(period.clamp(Duration::from_millis(500), Duration::from_secs(5)));
         // Collected before asking: what is claimed meanwhile cannot be missing from the answer.
@@ -101,6 +102,7 @@ pub(super) async fn keep(
                 if known && !alive {
                     tracing::error!("this worker was declared dead while it lived; its runs stop here");
                     shared.active.stop_all(&Stopped::LeaseLost);
+                    all_at = begun;
                 }
                 known = alive;
                 contact.send_modify(|contact| {

@@ -19,11 +19,13 @@ use crate::{
 
 /// How often all that runs is looked at, although no worker seems silent.
 const ALL: Duration = Duration::from_secs(60);
+/// How long after its beginning a worker does so for the first time: it has work to begin first.
+const FIRST: Duration = Duration::from_secs(10);
 
 /// Looks for lost runs until `over`.
 pub(super) async fn keep(shared: Arc<Shared>, over: CancellationToken) {
     let mut wire = Wire::new(shared.pool.clone()).beside(shared.contact.clone());
-    let mut all_at = Instant::now();
+    let mut all_at = Instant::now() + FIRST;
     let mut alone = false;
     loop {
         let all = all_at <= Instant::now();
