@@ -1,5 +1,5 @@
--- Claim up to $2 ready runs that need nothing, that nothing limits and that are not paused for worker $1, from rank $4 on,
--- lowest rank first; their snapshots but for $3, which it knows.
+-- Claim up to $2 ready runs that need nothing, that nothing limits and that are not paused for worker $1, those of the lowest
+-- rank from $4 on; their snapshots but for $3, which it knows. In no order: each is read while the next one is claimed.
 with picked as materialized (
     select id
     from sexton.run
@@ -27,4 +27,3 @@ select claimed.id, token, claimed.job, kind, claimed.spec, spec.body, own, attem
 from claimed
 left join sexton.health on health.subject = claimed.job
 left join sexton.spec on spec.id = claimed.spec and spec.id <> all ($3)
-order by rank

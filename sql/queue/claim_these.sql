@@ -1,4 +1,4 @@
--- Claim those of the runs $2 that are still ready and not paused for worker $1, lowest rank first; their snapshots but for $3, which it knows.
+-- Claim those of the runs $2 that are still ready and not paused for worker $1, in no order; their snapshots but for $3, which it knows.
 with picked as materialized (
     select id
     from sexton.run
@@ -23,4 +23,3 @@ select claimed.id, token, claimed.job, kind, claimed.spec, spec.body, own, attem
 from claimed
 left join sexton.health on health.subject = claimed.job
 left join sexton.spec on spec.id = claimed.spec and spec.id <> all ($3)
-order by rank

@@ -151,7 +151,7 @@ impl Claims {
             .bind(self.from)
             .fetch_all(database)
             .await?;
-        self.from = rows.last().map(|row| row.rank).or(self.from);
+        self.from = rows.iter().map(|row| row.rank).max().or(self.from);
         Ok(self.read(rows))
     }
 
@@ -160,8 +160,9 @@ impl Claims {
         self.known.keys().copied().collect()
     }
 
-    /// The runs with their snapshots.
-    pub(super) fn read(&mut self, rows: Vec<Row>) -> Vec<Claimed> {
+    /// The runs with their snapshots, lowest rank first.
+    pub(super) fn read(&mut self, mut rows: Vec<Row>) -> Vec<Claimed> {
+        rows.sort_by_key(|row| row.rank);
         let mut runs = Vec::with_capacity(rows.len());
         for row in rows {
             let shared = match (self.known.get(&row.spec), row.body) {
