@@ -15,7 +15,7 @@
 //! level = "warn"           # the other entries do not log successes either
 //!
 //! [worker]
-//! slots = 2000             # claimed and settled up to 1000 at a time
+//! slots = 3000             # claimed and settled up to 1000 at a time
 //! ```
 //!
 //! and everything else at its default. Each run has a snapshot of its job and a parameter of its own, and is kept in
@@ -56,7 +56,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, registry, util::SubscriberInitExt};
 
 /// `[worker] slots`.
-const SLOTS: usize = 2000;
+const SLOTS: usize = 3000;
 /// `[database] max_connections`, by default.
 const CONNECTIONS: u32 = 16;
 /// Runs that one transaction enqueues.

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{DONE, settle_down, spec};
 
-const SLOTS: usize = 2000;
+const SLOTS: usize = 3000;
 /// Runs that wait where none are said to.
 const FEW: usize = 10_000;
 /// Runs that the feeder enqueues in one transaction.

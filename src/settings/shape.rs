@@ -191,7 +191,7 @@ fn files(reader: &mut Reader<'_>, root: &mut Table) -> Files {
 fn worker(reader: &mut Reader<'_>, root: &mut Table) -> Worker {
     let mut table = reader.table(root, "worker");
     let worker = Worker {
-        slots: reader.number(&mut table, "slots", 1, 2000).map_or(8, |n| n as usize),
+        slots: reader.number(&mut table, "slots", 1, 5000).map_or(8, |n| n as usize),
         grace: reader.parsed(&mut table, "grace").unwrap_or(Span::seconds(30)),
         labels: reader.list(&mut table, "labels").unwrap_or_default(),
     };

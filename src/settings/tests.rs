@@ -85,7 +85,7 @@ format = "xml"
     let told = with(text, &[("SEXTON_WORKER__SLOTS", "many")], &[]).expect_err("problems");
     assert!(!told.contains("s3cret"), "{told}");
     insta::assert_snapshot!(told, @r#"
-        SEXTON_WORKER__SLOTS: worker.slots: must be a whole number from 1 to 2000
+        SEXTON_WORKER__SLOTS: worker.slots: must be a whole number from 1 to 5000
         sexton.toml:1: database: `url` and `url_file` are both set
           help: keep one of them
         sexton.toml:4: targets.collector: `url` is missing
