@@ -100,6 +100,9 @@ const KNOWN: usize = 100;
 
 /// For how long a worker goes on from where it was, at most: what has come before that place meanwhile waits so long.
 const ONWARD: Duration = Duration::from_secs(1);
+/// A look from the beginning comes no sooner than so many times what the last one took. It passes every run that was
+/// claimed since the last vacuum; while somebody pins an old snapshot, none is swept away, and they may be millions.
+const SELDOM: u32 = 20;
 
 /// What a worker claims with: its name, the snapshots that it has seen, and how far it is among what is ready.
 ///
@@ -110,49 +113,78 @@ pub struct Claims {
     pub(super) worker: Uuid,
     known: HashMap<Uuid, Arc<Shared>>,
     from: Option<DateTime<Utc>>,
+    /// Whether something may be ready before that place.
+    owed: bool,
+    /// The last look from the beginning: when, and how long it took; none while there is no answer.
     began: Instant,
+    took: Option<Duration>,
 }
 
 impl Claims {
     /// Of a worker that has seen nothing.
     pub fn new(worker: Uuid) -> Self {
-        Self { worker, known: HashMap::new(), from: None, began: Instant::now() }
+        let took = Some(Duration::ZERO);
+        Self { worker, known: HashMap::new(), from: None, owed: true, began: Instant::now(), took }
     }
 
     /// Something may have come before the place where it is.
     pub fn begin_anew(&mut self) {
-        self.from = None;
+        self.owed = true;
+    }
+
+    /// When to [`take`](Self::take) again, although fewer came than were asked for: it has yet to look from the beginning.
+    pub fn owes_at(&self) -> Option<Instant> {
+        self.owed.then(|| self.began + self.took.unwrap_or_default() * SELDOM)
     }
 
     /// Claims up to `slots` ready runs that need nothing and that nothing limits, in the order of their rank;
     /// [`claim_lanes`](super::claim_lanes) takes the others. Each is this worker's alone until it is
-    /// settled or its lease is over. Fewer than `slots` are all that there are.
+    /// settled or its lease is over. Fewer than `slots` are all that there are, unless it [owes](Self::owes_at) a look.
     pub async fn take(&mut self, connection: &mut PgConnection, slots: usize) -> Result<Vec<Claimed>, sqlx::Error> {
-        if self.began.elapsed() > ONWARD {
-            self.begin_anew();
-        }
-        let mut runs = Vec::new();
-        if self.from.is_some() {
-            runs = self.ask(&mut *connection, slots).await?;
-        }
-        if runs.len() < slots {
-            self.begin_anew();
+        if self.took.is_none() {
+            // Given up: it would have taken at least so long.
+            self.took = Some(self.began.elapsed());
             self.began = Instant::now();
-            runs.extend(self.ask(connection, slots - runs.len()).await?);
+        }
+        self.owed |= self.from.is_none() || self.began.elapsed() > ONWARD;
+        let mut runs = Vec::new();
+        if self.from.is_some() && !self.may_begin() {
+            let (last, more) = self.ask(&mut *connection, self.from, slots).await?;
+            self.from = last.or(self.from);
+            self.owed |= more.len() < slots;
+            runs = more;
+        }
+        if runs.len() < slots && self.may_begin() {
+            let slots = slots - runs.len();
+            (self.began, self.took) = (Instant::now(), None);
+            let (last, more) = self.ask(connection, None, slots).await?;
+            (self.owed, self.took) = (false, Some(self.began.elapsed()));
+            // If that was all, the place where it was is not behind any that is left.
+            self.from = if more.len() < slots { last.max(self.from) } else { last };
+            runs.extend(more);
         }
         Ok(runs)
     }
 
-    async fn ask(&mut self, database: impl PgExecutor<'_>, slots: usize) -> Result<Vec<Claimed>, sqlx::Error> {
+    fn may_begin(&self) -> bool {
+        self.owes_at().is_some_and(|at| at <= Instant::now())
+    }
+
+    /// Claims from a place on, and says where the last of them is.
+    async fn ask(
+        &mut self,
+        database: impl PgExecutor<'_>,
+        from: Option<DateTime<Utc>>,
+        slots: usize,
+    ) -> Result<(Option<DateTime<Utc>>, Vec<Claimed>), sqlx::Error> {
         let rows: Vec<Row> = sqlx::query_as(include_str!("../../sql/queue/claim.sql"))
             .bind(self.worker)
             .bind(i64::try_from(slots).unwrap_or(i64::MAX))
             .bind(self.known())
-            .bind(self.from)
+            .bind(from)
             .fetch_all(database)
             .await?;
-        self.from = rows.iter().map(|row| row.rank).max().or(self.from);
-        Ok(self.read(rows))
+        Ok((rows.iter().map(|row| row.rank).max(), self.read(rows)))
     }
 
     /// The snapshots that need not be sent again.
@@ -183,7 +215,7 @@ impl Claims {
 
 /// Claims once; a worker that goes on claiming keeps its [`Claims`].
 pub async fn claim(database: impl PgExecutor<'_>, worker: Uuid, slots: usize) -> Result<Vec<Claimed>, sqlx::Error> {
-    Claims::new(worker).ask(database, slots).await
+    Claims::new(worker).ask(database, None, slots).await.map(|(_, runs)| runs)
 }
 
 /// What promotion found.

@@ -116,6 +116,7 @@ pub(super) async fn keep(
         if drained {
             let poll = if listening.is_on() { shared.options.poll } else { shared.options.poll.min(POLL_UNHEARD) };
             let next = promote_at.min(lanes_at).min(Instant::now() + poll);
+            let next = claims.owes_at().map_or(next, |owes| next.min(owes.into()));
             tokio::select! {
                 () = stop.cancelled() => return,
                 // Most often a run was enqueued that is ready. Only then is looked for one that may be due before the next
