@@ -3,7 +3,7 @@
 //! ```text
 //! dispatch ──▶ apalis (Monitor, Worker, layers) ──▶ guard ──▶ kind
 //!    ▲ wake                                           │ Ending
-//!  listen, poll      lease  rescue  progress          ▼
+//!  listen, poll   lease  rescue  strays  progress     ▼
 //!                    (beside, never in the way)    settle ──▶ run row + event row, one transaction
 //! ```
 //!
@@ -24,6 +24,7 @@ mod once;
 mod progress;
 mod rescue;
 mod settle;
+mod strays;
 mod wire;
 
 use std::{
@@ -44,7 +45,8 @@ use crate::{
     queue::{WorkerInfo, depart},
 };
 use attempt::{Active, Stopped};
-use lease::{Contact, Doubt};
+use lease::Contact;
+use strays::Doubt;
 
 pub use guard::Ended;
 pub use log::layer as log_layer;
@@ -184,7 +186,8 @@ pub async fn run(worker: Worker, stop: CancellationToken) -> Result<(), WorkerEr
     let over = CancellationToken::new();
     let _end_helpers = over.clone().drop_guard();
     let mut helpers = JoinSet::new();
-    helpers.spawn(lease::keep(shared.clone(), contact, acks.downgrade(), over.clone()));
+    helpers.spawn(lease::keep(shared.clone(), contact, over.clone()));
+    helpers.spawn(strays::keep(shared.clone(), acks.downgrade(), over.clone()));
     helpers.spawn(rescue::keep(shared.clone(), over.clone()));
     helpers.spawn(progress::keep(shared.clone(), over.clone()));
     helpers.spawn(log::keep(shared.pool.clone(), shared.log.clone()));

@@ -5,10 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    sync::{mpsc, watch},
-    time::timeout,
-};
+use tokio::{sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use uuid::Uuid;
 
@@ -57,10 +54,9 @@ pub async fn once(
     run.spec.retry.attempts = 1;
     let by = run.requested_by.clone();
     let (shared, contact) = Shared::new(worker);
-    let (acks, mut acked) = mpsc::unbounded_channel();
     let over = CancellationToken::new();
     let _end_helpers = over.clone().drop_guard();
-    tokio::spawn(lease::keep(shared.clone(), contact, acks.downgrade(), over.clone()));
+    tokio::spawn(lease::keep(shared.clone(), contact, over.clone()));
     tokio::spawn(progress::keep(shared.clone(), over.clone()));
     let _log = AbortOnDropHandle::new(tokio::spawn(log::keep(shared.pool.clone(), shared.log.clone())));
     let mut known = shared.contact.clone();
@@ -91,7 +87,6 @@ pub async fn once(
     let rows = timeout(super::FLUSH, settle::write(&shared, &mut wire, vec![ack]))
         .await
         .map_err(|_| OnceError::Unsettled(id))?;
-    acked.close();
     if let Err(error) = depart(&shared.pool, shared.me.id).await {
         tracing::debug!(%error, "could not say goodbye to the queue");
     }

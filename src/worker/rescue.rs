@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Shared, facts, failing, identity,
-    wire::{Wire, WireError},
+    wire::{LIMIT, SHARE, Wire, WireError},
 };
 use crate::{
     fault,
@@ -17,22 +17,24 @@ use crate::{
     queue::{self, Fate, Rescued},
 };
 
-/// How often all that runs is looked at, although no worker seems silent.
+/// How often all that runs is looked at, although no worker seems silent; more seldom where that takes long.
 const ALL: Duration = Duration::from_secs(60);
 /// How long after its beginning a worker does so for the first time: it has work to begin first.
 const FIRST: Duration = Duration::from_secs(10);
 
 /// Looks for lost runs until `over`.
 pub(super) async fn keep(shared: Arc<Shared>, over: CancellationToken) {
-    let mut wire = Wire::new(shared.pool.clone()).beside(shared.contact.clone());
+    let mut wire = Wire::new(shared.pool.clone()).beside(shared.contact.clone()).patience(LIMIT);
     let mut all_at = Instant::now() + FIRST;
     let mut alone = false;
     loop {
-        let all = all_at <= Instant::now();
+        let begun = Instant::now();
+        let all = all_at <= begun;
+        let looked = look(&shared, &mut wire, all).await;
         if all {
-            all_at = Instant::now() + ALL;
+            all_at = begun + ALL.max(begun.elapsed() * SHARE);
         }
-        match look(&shared, &mut wire, all).await {
+        match looked {
             Ok(looked) => {
                 alone = looked.alone;
                 if !looked.rescued.is_empty() {
