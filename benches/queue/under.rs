@@ -75,11 +75,13 @@ pub async fn under(pool: &PgPool, login: &Login, env: &Arc<Env>, what: &Under) {
         let mut pin = login.connect().await.unwrap();
         let mut pin = pin.begin_with("begin isolation level repeatable read").await.unwrap();
         sqlx::query("select count(*) from sexton.worker").execute(&mut *pin).await.unwrap();
-        let begun = Instant::now();
+        let (begun, before) = (Instant::now(), DONE.load(Ordering::Relaxed));
         while begun.elapsed() < what.pin {
             let rate = load.rate(Duration::ZERO, LOOK.min(what.pin)).await;
             row(format!("pinned for {} s", begun.elapsed().as_secs()), rate, base);
         }
+        let done = (DONE.load(Ordering::Relaxed) - before) as f64;
+        row("in all of that time".to_owned(), done / begun.elapsed().as_secs_f64(), base);
         pin.rollback().await.unwrap();
         load.end().await;
     }
