@@ -74,6 +74,15 @@ impl Asked<'_> {
             None => beside(self.source, "restore", now),
         }
     }
+
+    /// The database that would be made, if its name hangs on the time.
+    pub(super) fn made(&self, now: DateTime<Utc>) -> Option<String> {
+        match self.database {
+            _ if self.swap => Some(beside(&self.wanted(now), "restore", now)),
+            None if self.mode != Mode::DataOnly => Some(self.wanted(now)),
+            _ => None,
+        }
+    }
 }
 
 /// Decides, knowing what is there under the wanted name.
@@ -129,12 +138,16 @@ mod tests {
         let full = Present { is_ours: true, bytes: None, sessions: 0, tables: vec![("a.b".into(), 1)], exact: true };
         let empty = Present { tables: Vec::new(), ..full.clone() };
         let new = place(asked(Mode::Full, None, false), None, now);
+        assert_eq!(asked(Mode::Full, None, false).made(now).as_deref(), Some("shop_restore_20231114221320"));
         assert_eq!(new, Ok(Place::New("shop_restore_20231114221320".to_owned())));
         assert_eq!(place(asked(Mode::Full, Some("x"), true), None, now), Ok(Place::New("x".to_owned())));
         assert!(place(asked(Mode::Full, Some("x"), false), Some(&full), now).is_err_and(|p| p.what.contains("1 rows")));
         assert_eq!(place(asked(Mode::Full, Some("x"), false), Some(&empty), now), Ok(Place::Empty("x".to_owned())));
         let swapped = place(asked(Mode::Full, None, true), Some(&full), now).expect("a place");
         assert_eq!((swapped.filled(), swapped.replaces()), ("main_restore_20231114221320", Some("main")));
+        assert_eq!(asked(Mode::Full, None, true).made(now).as_deref(), Some(swapped.filled()));
+        assert_eq!(asked(Mode::Full, Some("x"), false).made(now), None);
+        assert_eq!(asked(Mode::DataOnly, None, false).made(now), None);
         assert!(place(asked(Mode::SchemaOnly, Some("x"), true), Some(&full), now).is_err());
         assert!(place(asked(Mode::DataOnly, Some("x"), false), None, now).is_err());
     }

@@ -76,7 +76,6 @@ struct Dump {
 
 pub(super) async fn plan<'a>(work: &Work<'_>, request: Request<'a>) -> Result<Plan<'a>, Ended> {
     let manifest = Manifest::read(request.vault, &request.backup.stem).await?;
-    let now = Utc::now();
     let refused = |error: sqlx::Error| Ended::Failed(failure(&error));
     let (_, mut admin) = server::admin(&request.login, &[]).await?;
     let server = server::server(&mut admin).await.map_err(refused)?;
@@ -93,6 +92,11 @@ pub(super) async fn plan<'a>(work: &Work<'_>, request: Request<'a>) -> Result<Pl
         source: &manifest.source.database,
         swap: request.swap,
     };
+    let mut now = Utc::now();
+    if asked.made(now).is_some() {
+        let name = |at| asked.made(at).unwrap_or_default();
+        now = server::free(&mut admin, now, name).await.map_err(refused)?;
+    }
     let wanted = asked.wanted(now);
     let present = server::present(&request.login, &mut admin, &wanted).await.map_err(refused)?;
     let place = place(asked, present.as_ref(), now).unwrap_or_else(|problem| {

@@ -116,6 +116,26 @@ pub(super) async fn knows(admin: &mut PgConnection, locale: &Locale) -> Result<b
     Ok(!made.is_err_and(|error| error.to_string().contains("could not create locale")))
 }
 
+/// From now on, the first second whose name no database has: two may be made within one.
+pub(super) async fn free(
+    admin: &mut PgConnection,
+    now: DateTime<Utc>,
+    name: impl Fn(DateTime<Utc>) -> String,
+) -> Result<DateTime<Utc>, sqlx::Error> {
+    let mut at = now;
+    loop {
+        let there: Option<(bool, Option<i64>, i64)> =
+            sqlx::query_as(include_str!("../../../sql/target/restore_database.sql"))
+                .bind(name(at))
+                .fetch_optional(&mut *admin)
+                .await?;
+        if there.is_none() {
+            return Ok(at);
+        }
+        at += chrono::TimeDelta::seconds(1);
+    }
+}
+
 /// A database by its name, if it is there.
 pub(super) async fn present(
     login: &Login,

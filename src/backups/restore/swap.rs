@@ -38,7 +38,9 @@ pub(super) async fn swap(
     let now: DateTime<Utc> =
         sqlx::query_scalar("select now()").fetch_one(&mut admin).await.map_err(|error| failure(&error))?;
     let until = now + chrono::TimeDelta::from_std(keep).unwrap_or(chrono::TimeDelta::MAX);
-    let kept = free(&mut admin, taken, now).await.map_err(|error| failure(&error))?;
+    let at =
+        server::free(&mut admin, now, |at| beside(taken, "replaced", at)).await.map_err(|error| failure(&error))?;
+    let kept = beside(taken, "replaced", at);
     let mut ender = there.connect().await.map_err(|error| failure(&error))?;
     let both = vec![made.to_owned(), taken.to_owned()];
     let renaming = async {
@@ -83,23 +85,6 @@ pub(super) async fn swap(
     ];
     let replaced = Replaced { database: kept, keep_until: until, sessions_ended: ended.unsigned_abs(), undo };
     Ok((replaced, notes))
-}
-
-/// A name for what is kept, that no other has: two may be replaced within a second.
-async fn free(admin: &mut PgConnection, taken: &str, now: DateTime<Utc>) -> Result<String, sqlx::Error> {
-    let mut at = now;
-    loop {
-        let name = beside(taken, "replaced", at);
-        let there: Option<(bool, Option<i64>, i64)> =
-            sqlx::query_as(include_str!("../../../sql/target/restore_database.sql"))
-                .bind(&name)
-                .fetch_optional(&mut *admin)
-                .await?;
-        if there.is_none() {
-            return Ok(name);
-        }
-        at += chrono::TimeDelta::seconds(1);
-    }
 }
 
 async fn rights(admin: &mut PgConnection, from: &str, to: &str) -> Result<Vec<String>, sqlx::Error> {

@@ -658,6 +658,23 @@ async fn a_restore_that_is_stopped_or_killed_leaves_all_as_it_was_and_the_next_o
 }
 
 #[tokio::test]
+async fn a_database_that_is_made_has_a_name_that_no_other_has() {
+    let bench = Bench::new(json!({})).await;
+    let first = bench.plan(|_| {}).await.preview.database;
+    // As if others were restored in this second and in the next ones.
+    let taken = "select format('create database %I', $1 || to_char(now() at time zone 'UTC' + n * interval '1 second', 'YYYYMMDDHH24MISS')) from generate_series(0, 9) n";
+    let mut connection = PgConnection::connect_with(&bench.database.login().options()).await.unwrap();
+    let stem = &first[..first.len() - "YYYYMMDDHHMMSS".len()];
+    let made: Vec<String> = sqlx::query_scalar(taken).bind(stem).fetch_all(&mut connection).await.unwrap();
+    for statement in made {
+        run_leniently(bench.database.login(), &statement).await.unwrap();
+    }
+    let there = bench.databases().await;
+    let preview = bench.plan(|_| {}).await.preview;
+    assert!(!there.contains(&preview.database) && preview.problems.is_empty(), "{preview:?}");
+}
+
+#[tokio::test]
 async fn names_that_cannot_both_be_changed_are_both_as_they_were() {
     let bench = Bench::new(json!({})).await;
     let _ = run_leniently(bench.database.login(), "create role sexton_swapper createdb").await;
