@@ -103,6 +103,8 @@ const ONWARD: Duration = Duration::from_secs(1);
 /// A look from the beginning comes no sooner than so many times what the last one took. It passes every run that was
 /// claimed since the last vacuum; while somebody pins an old snapshot, none is swept away, and they may be millions.
 const SELDOM: u32 = 20;
+/// But no later than so long after it: what was taken from a lost worker lies there, too.
+const LATEST: Duration = Duration::from_secs(60);
 
 /// What a worker claims with: its name, the snapshots that it has seen, and how far it is among what is ready.
 ///
@@ -115,16 +117,15 @@ pub struct Claims {
     from: Option<DateTime<Utc>>,
     /// Whether something may be ready before that place.
     owed: bool,
-    /// The last look from the beginning: when, and how long it took; none while there is no answer.
+    /// When it last looked from the beginning, and how long that and the time before took.
     began: Instant,
-    took: Option<Duration>,
+    took: [Duration; 2],
 }
 
 impl Claims {
     /// Of a worker that has seen nothing.
     pub fn new(worker: Uuid) -> Self {
-        let took = Some(Duration::ZERO);
-        Self { worker, known: HashMap::new(), from: None, owed: true, began: Instant::now(), took }
+        Self { worker, known: HashMap::new(), from: None, owed: true, began: Instant::now(), took: Default::default() }
     }
 
     /// Something may have come before the place where it is.
@@ -134,18 +135,15 @@ impl Claims {
 
     /// When to [`take`](Self::take) again, although fewer came than were asked for: it has yet to look from the beginning.
     pub fn owes_at(&self) -> Option<Instant> {
-        self.owed.then(|| self.began + self.took.unwrap_or_default() * SELDOM)
+        // One that was slow alone, or had no answer, was held up by something else.
+        let [last, before] = self.took;
+        self.owed.then(|| self.began + (last.min(before) * SELDOM).min(LATEST))
     }
 
     /// Claims up to `slots` ready runs that need nothing and that nothing limits, in the order of their rank;
     /// [`claim_lanes`](super::claim_lanes) takes the others. Each is this worker's alone until it is
     /// settled or its lease is over. Fewer than `slots` are all that there are, unless it [owes](Self::owes_at) a look.
     pub async fn take(&mut self, connection: &mut PgConnection, slots: usize) -> Result<Vec<Claimed>, sqlx::Error> {
-        if self.took.is_none() {
-            // Given up: it would have taken at least so long.
-            self.took = Some(self.began.elapsed());
-            self.began = Instant::now();
-        }
         self.owed |= self.from.is_none() || self.began.elapsed() > ONWARD;
         let mut runs = Vec::new();
         if self.from.is_some() && !self.may_begin() {
@@ -156,9 +154,9 @@ impl Claims {
         }
         if runs.len() < slots && self.may_begin() {
             let slots = slots - runs.len();
-            (self.began, self.took) = (Instant::now(), None);
+            self.began = Instant::now();
             let (last, more) = self.ask(connection, None, slots).await?;
-            (self.owed, self.took) = (false, Some(self.began.elapsed()));
+            (self.owed, self.took) = (false, [self.began.elapsed(), self.took[0]]);
             // If that was all, the place where it was is not behind any that is left.
             self.from = if more.len() < slots { last.max(self.from) } else { last };
             runs.extend(more);
