@@ -100,7 +100,7 @@ const KNOWN: usize = 100;
 
 /// For how long a worker goes on from where it was, at most: what has come before that place meanwhile waits so long.
 const ONWARD: Duration = Duration::from_secs(1);
-/// A look from the beginning comes no sooner than so many times what the last one took. It passes every run that was
+/// A look from the beginning comes no sooner than so many times what the quicker of the last two took. It passes every run that was
 /// claimed since the last vacuum; while somebody pins an old snapshot, none is swept away, and they may be millions.
 const SELDOM: u32 = 20;
 /// But no later than so long after it: what was taken from a lost worker lies there, too.

@@ -141,7 +141,7 @@ struct Shared {
     contact: watch::Receiver<Option<Contact>>,
     /// Held while a claim is on its way, so that what the database says we hold can be told from what we lost sight of.
     claiming: Mutex<()>,
-    /// Raised when the reply to a claim was lost.
+    /// Raised when we may hold runs that we do not know of.
     doubt: Doubt,
     /// Whether runs wait behind others of their job, so that an ending may let one go on.
     behind: AtomicBool,

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Shared, facts, failing, identity,
-    wire::{LIMIT, SHARE, Wire, WireError},
+    wire::{LIMIT, Wire, WireError},
 };
 use crate::{
     fault,
@@ -17,7 +17,7 @@ use crate::{
     queue::{self, Fate, Rescued},
 };
 
-/// How often all that runs is looked at, although no worker seems silent; more seldom where that takes long.
+/// How often all that runs is looked at, although no worker seems silent.
 const ALL: Duration = Duration::from_secs(60);
 /// How long after its beginning a worker does so for the first time: it has work to begin first.
 const FIRST: Duration = Duration::from_secs(10);
@@ -28,11 +28,10 @@ pub(super) async fn keep(shared: Arc<Shared>, over: CancellationToken) {
     let mut all_at = Instant::now() + FIRST;
     let mut alone = false;
     loop {
-        let begun = Instant::now();
-        let all = all_at <= begun;
+        let all = all_at <= Instant::now();
         let looked = look(&shared, &mut wire, all).await;
         if all {
-            all_at = begun + ALL.max(begun.elapsed() * SHARE);
+            all_at = Instant::now() + ALL;
         }
         match looked {
             Ok(looked) => {

@@ -17,12 +17,16 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Ended, Shared,
     settle::Ack,
-    wire::{LIMIT, SHARE, Wire},
+    wire::{LIMIT, Wire},
 };
 use crate::queue::{self, Claimed, Ending, Held, Snapshot};
 
 /// After how many heartbeats they are looked for, although the reply to every claim came.
 const ALL: u32 = 20;
+/// The share of the time that the looks may take, as a divisor, as long as no more than [`REST`] lies between two. While
+/// somebody pins an old snapshot, they pass all that was live since then.
+const SHARE: u32 = 20;
+const REST: Duration = Duration::from_secs(60);
 /// For how long the server may still carry out a claim whose reply was given up.
 const LATE: Duration = Duration::from_secs(120);
 
@@ -31,7 +35,7 @@ const LATE: Duration = Duration::from_secs(120);
 pub(super) struct Doubt(Mutex<Option<Instant>>);
 
 impl Doubt {
-    /// The reply to a claim was lost.
+    /// The reply to a claim was lost, or this worker was declared dead.
     pub(super) fn raise(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + LATE);
     }
@@ -61,12 +65,12 @@ pub(super) async fn keep(shared: Arc<Shared>, acks: mpsc::WeakUnboundedSender<Ve
         match wire.with(async |connection| queue::held_in_all(connection, shared.me.id).await).await {
             Ok(held) => {
                 looked = begun;
+                rest = (begun.elapsed() * SHARE).min(REST);
                 give_back(&shared, &held, &acks).await;
             }
             // The heartbeat and the dispatcher say so already.
             Err(error) => tracing::debug!(%error, "cannot look for runs whose claim was not heard of"),
         }
-        rest = begun.elapsed() * SHARE;
     }
 }
 

@@ -16,10 +16,6 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long a look at all that is live may take: a little more than the server lets a statement.
 pub(super) const LIMIT: Duration = Duration::from_secs(35);
-/// The share of the time that such looks may take, as a divisor. While somebody pins an old snapshot, all that was live since
-/// then is passed, too.
-pub(super) const SHARE: u32 = 20;
-
 /// A connection taken out of a pool.
 pub(super) struct Wire {
     pool: PgPool,
