@@ -7,14 +7,16 @@ with given as materialized (
         (select $6::text[]), (select $7::text[]), (select $8::jsonb[]))
         as input (run, token, goes, pause, why, help, who, report)
 ), ended as (
-    -- Whatever was asked of it meanwhile: it is over, and nothing has to be read first.
+    -- Whatever was asked of it meanwhile: it is over, and nothing has to be read first. Each column costs something.
     delete from sexton.run
     using given
     where run.id = given.run
       and run.token = given.token
       and run.state = 'running'
       and given.goes in ('done', 'skipped', 'failed')
-    returning run.*, given.goes, given.why, given.help, null::text as who, given.report, false as lost
+    returning run.id, job, kind, due_at, first_due_at, priority, spec, own, lease, most_attempts, on_lost, schedule, nominal_at, caught_up,
+              parent, run.chain, requested_by, created_at, spent, losses, run.token, worker, started_at, attempts, leads,
+              given.goes, given.why, given.help, null::text as who, given.report, false as lost
 ), mine as materialized (
     select run.id, given.pause, given.help, given.report, given.goes = 'lost' as lost,
            case when run.leads then run.chain end as chain,
@@ -37,7 +39,9 @@ with given as materialized (
     using mine
     where run.id = mine.id
       and mine.goes in ('failed', 'cancelled')
-    returning run.*, mine.goes, mine.why, mine.help, mine.who, mine.report, mine.lost
+    returning run.id, job, kind, due_at, first_due_at, priority, spec, own, lease, most_attempts, on_lost, schedule, nominal_at, caught_up,
+              parent, run.chain, requested_by, created_at, spent, losses, run.token, worker, started_at, attempts, leads,
+              mine.goes, mine.why, mine.help, mine.who, mine.report, mine.lost
 ), kept as (
     insert into sexton.history (
         id, job, kind, state, due_at, first_due_at, priority, spec, own, lease, most_attempts, on_lost, schedule, nominal_at,
