@@ -1,6 +1,6 @@
 //! How a subject fares, and what a fact makes of it.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -42,6 +42,11 @@ impl Health {
     /// Whether nothing lasts that a success would end.
     pub(super) fn is_well(&self) -> bool {
         self.failing_since.is_none() && self.breached_since.is_none()
+    }
+
+    /// Whether a success at that time is not to be noted: one was, less than a second before (`touch_health.sql`).
+    pub(super) fn has_noted(&self, at: DateTime<Utc>) -> bool {
+        self.last_success_at.is_some_and(|noted| noted >= at - TimeDelta::seconds(1))
     }
 
     /// Takes a fact in. `id` is the event's id, should there be one.
@@ -189,5 +194,15 @@ mod tests {
         assert_eq!(words(&mut health, breach())[0].1, 2);
         assert_eq!(words(&mut health, What::Done { breaches: vec![] }), [("breach_cleared", 1, first[0].2)]);
         assert!(health.is_well());
+    }
+
+    #[test]
+    fn a_success_is_noted_once_a_second() {
+        let at = |millis| DateTime::from_timestamp_millis(millis).expect("a time");
+        let noted = |last_success_at| Health { last_success_at, ..Health::default() };
+        assert!(!noted(None).has_noted(at(0)));
+        for (now, noted_already) in [(0, true), (1000, true), (1001, false)] {
+            assert_eq!(noted(Some(at(0))).has_noted(at(now)), noted_already, "{now}");
+        }
     }
 }
