@@ -10,7 +10,10 @@ use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Claimed, Claims, snapshot::Split};
+use super::{
+    claimed::{Claimed, Known},
+    snapshot::Split,
+};
 use crate::{spec::Spec, state::OnLost};
 
 /// A run to be made.
@@ -143,8 +146,9 @@ pub async fn enqueue_leased(pool: &PgPool, run: &NewRun, worker: Uuid) -> Result
         .bind(worker)
         .fetch_one(&mut *transaction)
         .await?;
+    let claimed = Known::default().read(&mut transaction, vec![row]).await?.remove(0);
     transaction.commit().await?;
-    Ok(Claims::new(worker).read(vec![row]).remove(0))
+    Ok(claimed)
 }
 
 fn each<'a, T>(runs: &'a [NewRun], of: impl Fn(&'a NewRun) -> T) -> Vec<T> {

@@ -57,10 +57,9 @@ pub async fn claim_lanes(
         let rows = sqlx::query_as(include_str!("../../sql/queue/claim_these.sql"))
             .bind(claims.worker)
             .bind(&plan.start)
-            .bind(claims.known())
             .fetch_all(&mut *transaction)
             .await?;
-        look.runs = claims.read(rows);
+        look.runs = claims.known.read(&mut transaction, rows).await?;
         spend(&mut transaction, &plan.spent).await?;
     }
     transaction.commit().await?;

@@ -7,6 +7,7 @@
 mod bell;
 mod chain;
 mod claim;
+mod claimed;
 mod crowd;
 mod enqueue;
 mod follow;
@@ -28,7 +29,8 @@ mod story;
 mod tries;
 
 pub use bell::nudge;
-pub use claim::{Claimed, Claims, Promoted, claim, promote};
+pub use claim::{Claims, Promoted, claim, promote};
+pub use claimed::Claimed;
 pub use crowd::{Crowd, Others, advance, cancel_others, crowds, deferred, lock_jobs, replace};
 pub use enqueue::{EnqueueError, NewRun, enqueue, enqueue_all, enqueue_leased, most_attempts, on_lost};
 pub use key::{Kept, LONGEST, find_key, take_key};
@@ -41,7 +43,7 @@ pub use progress::{Far, progress};
 pub use rescue::{Fate, Rescued, rescue};
 pub use settle::{Ending, Goes, Settled, SettledRow, Verdict, settle};
 pub use slots::{SlotRun, of_slots, usual};
-pub use snapshot::Snapshot;
+pub use snapshot::{Brief, Snapshot};
 pub use story::{Follow, News, State};
 pub use tries::Try;
 

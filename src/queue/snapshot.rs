@@ -3,93 +3,105 @@
 //! Runs are many and snapshots few, so the body is stored once, in `sexton.spec`. What hangs on a run's parameters
 //! would make every body another one: those keys lie in the run's own row.
 
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock, OnceLock},
+};
 
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
 
 use crate::spec::Spec;
 
 /// The keys that hang on parameters; `sexton.enqueue` splits them off in the same way.
 const OWN: [&str; 3] = ["params", "table", "then"];
 
-/// A job as it was when its run became due: what is stored, and what could be read of it.
+/// A job as it was when its run became due.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// All of it, or the keys of its own.
-    value: Value,
-    /// Whose other keys hold.
-    shared: Option<Arc<Shared>>,
-    read: OnceLock<Result<Spec, String>>,
+    shared: Arc<Shared>,
+    /// The keys of its own, as they are stored: most are read by the attempt alone, and once.
+    own: Option<Box<RawValue>>,
+    keys: OnceLock<Value>,
 }
 
-/// What runs of a job share that have keys of their own.
+/// What runs of a job share, all of it where a run has nothing of its own.
 #[derive(Debug)]
 pub(super) struct Shared {
     body: Value,
     /// Read once for all of them, with whatever stands in place of their own keys.
-    read: OnceLock<Result<Spec, String>>,
-    whole: OnceLock<Arc<Snapshot>>,
+    common: OnceLock<Result<Arc<Spec>, String>>,
+    whole: OnceLock<Result<Arc<Spec>, String>>,
+}
+
+/// What an attempt is to do: a snapshot that could be read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Brief {
+    /// The job, whose table, parameters and links may be those of another run.
+    pub spec: Arc<Spec>,
+    /// The kind's table with the parameters of this run set in it.
+    pub table: Value,
+    /// The parameters of this run.
+    pub params: BTreeMap<String, Value>,
+}
+
+/// The keys of a run's own, and no others.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Own {
+    table: Value,
+    #[serde(default)]
+    params: BTreeMap<String, Value>,
+    /// What follows is started by what is stored, not by the attempt; but what cannot be read must not begin.
+    #[serde(default, rename = "then")]
+    _then: Vec<Spec>,
 }
 
 impl Snapshot {
-    /// Of all that is stored.
-    pub fn new(value: Value) -> Arc<Self> {
-        Arc::new(Self { value, shared: None, read: OnceLock::new() })
-    }
-
     /// Of nothing: what it is has still to be found out.
-    pub(super) fn unread() -> Arc<Self> {
-        static NONE: LazyLock<Arc<Snapshot>> = LazyLock::new(|| Snapshot::new(Value::Null));
+    pub fn unread() -> Arc<Self> {
+        static NONE: LazyLock<Arc<Snapshot>> = LazyLock::new(|| Shared::new(Value::Null).with(None));
         Arc::clone(&NONE)
     }
 
     /// What is stored under a key: a snapshot that cannot be read as a whole still tells some of it.
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.value.get(key).or_else(|| self.shared.as_ref()?.body.get(key))
+        let shared = self.shared.body.get(key).filter(|_| !OWN.contains(&key));
+        shared.or_else(|| self.own()?.get(key)).or_else(|| self.shared.body.get(key))
     }
 
-    /// The job.
+    fn own(&self) -> Option<&Value> {
+        let own = self.own.as_ref()?;
+        Some(self.keys.get_or_init(|| serde_json::from_str(own.get()).unwrap_or_default()))
+    }
+
+    /// The job and what of it is this run's.
     ///
     /// # Errors
     /// Why it cannot be read.
-    pub fn spec(&self) -> Result<&Spec, &str> {
-        let read = self.read.get_or_init(|| match &self.shared {
-            None => read(&self.value),
-            Some(shared) => shared.spec(&self.value),
-        });
-        read.as_ref().map_err(String::as_str)
+    pub fn read(&self) -> Result<Brief, String> {
+        let Some(own) = &self.own else {
+            let spec = self.shared.whole.get_or_init(|| read(&self.shared.body)).clone()?;
+            return Ok(Brief { table: spec.table.clone(), params: spec.params.clone(), spec });
+        };
+        if let Ok(Own { table, params, _then }) = serde_json::from_str(own.get()) {
+            let common = self.shared.common.get_or_init(|| read(&self.shared.merged(&json!({ "table": null }))));
+            return Ok(Brief { spec: common.clone()?, table, params });
+        }
+        // Whatever that is, it stands in place of what is shared.
+        let spec = read(&self.shared.merged(self.own().unwrap_or(&Value::Null)))?;
+        Ok(Brief { table: spec.table.clone(), params: spec.params.clone(), spec })
     }
 }
 
 impl Shared {
     pub(super) fn new(body: Value) -> Arc<Self> {
-        Arc::new(Self { body, read: OnceLock::new(), whole: OnceLock::new() })
+        Arc::new(Self { body, common: OnceLock::new(), whole: OnceLock::new() })
     }
 
     /// The snapshot of a run that has these keys of its own.
-    pub(super) fn with(self: &Arc<Self>, own: Option<Value>) -> Arc<Snapshot> {
-        match own {
-            Some(value) => Arc::new(Snapshot { value, shared: Some(Arc::clone(self)), read: OnceLock::new() }),
-            None => Arc::clone(self.whole.get_or_init(|| Snapshot::new(self.body.clone()))),
-        }
-    }
-
-    fn spec(&self, own: &Value) -> Result<Spec, String> {
-        let is_own = |keys: &Map<String, Value>| {
-            keys.contains_key("table") && keys.keys().all(|key| OWN.contains(&key.as_str()))
-        };
-        let Some(own) = own.as_object().filter(|keys| is_own(keys)) else { return read(&self.merged(own)) };
-        let shared = self.read.get_or_init(|| read(&self.merged(&json!({ "table": null }))));
-        let mut spec = shared.clone()?;
-        spec.table.clone_from(&own["table"]);
-        if let Some(params) = own.get("params") {
-            spec.params = read(params)?;
-        }
-        if let Some(then) = own.get("then") {
-            spec.then = read(then)?;
-        }
-        Ok(spec)
+    pub(super) fn with(self: &Arc<Self>, own: Option<Box<RawValue>>) -> Arc<Snapshot> {
+        Arc::new(Snapshot { shared: Arc::clone(self), own, keys: OnceLock::new() })
     }
 
     fn merged(&self, own: &Value) -> Value {
@@ -103,8 +115,8 @@ impl Shared {
     }
 }
 
-fn read<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
-    T::deserialize(value).map_err(|error| error.to_string())
+fn read(value: &Value) -> Result<Arc<Spec>, String> {
+    Spec::deserialize(value).map(Arc::new).map_err(|error| error.to_string())
 }
 
 /// A snapshot to be stored.
@@ -125,5 +137,59 @@ impl Split {
             Value::Object(own.collect())
         });
         Ok(Self { body, own })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body() -> Value {
+        json!({
+            "format": 1, "job": "nightly", "kind": "sql", "alert": ["ops"], "lease": "45s", "on_lost": "retry",
+            "retry": { "attempts": 3 },
+        })
+    }
+
+    fn snapshot(body: Value, own: &str) -> Arc<Snapshot> {
+        Shared::new(body).with(Some(RawValue::from_string(own.to_owned()).expect("JSON")))
+    }
+
+    #[test]
+    fn runs_that_differ_in_their_parameters_share_all_else() {
+        let shared = Shared::new(body());
+        let run =
+            |own: &str| shared.with(Some(RawValue::from_string(own.to_owned()).expect("JSON"))).read().expect("read");
+        let (one, two) = (run(r#"{"table": {"a": 1}, "params": {"n": 1}}"#), run(r#"{"table": {"a": 2}}"#));
+        assert!(Arc::ptr_eq(&one.spec, &two.spec));
+        assert_eq!((&one.table, &one.params["n"]), (&json!({ "a": 1 }), &json!(1)));
+        assert_eq!((two.table, two.params.is_empty()), (json!({ "a": 2 }), true));
+    }
+
+    #[test]
+    fn all_of_a_snapshot_may_be_the_runs_own() {
+        let mut whole = body();
+        whole["table"] = json!({ "a": 1 });
+        let kept = snapshot(json!({}), &whole.to_string());
+        assert_eq!(kept.get("alert"), Some(&json!(["ops"])));
+        let read = kept.read().expect("read");
+        assert_eq!((read.spec.job.as_str(), read.table), ("nightly", json!({ "a": 1 })));
+        let shared = Shared::new(whole).with(None);
+        assert_eq!(shared.read().expect("read").table, json!({ "a": 1 }));
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_why_and_still_tells_whom() {
+        for (body, own, why) in [
+            (body(), r#"{"params": {}}"#, "missing field `table`"),
+            (body(), r#"{"table": {}, "then": [{"job": 5}]}"#, "expected a string"),
+            (json!({ "alert": ["ops"] }), r#"{"table": {}}"#, "missing field `format`"),
+            (json!({ "alert": ["ops"] }), "7", "invalid type"),
+        ] {
+            let snapshot = snapshot(body, own);
+            let error = snapshot.read().expect_err(own);
+            assert!(error.contains(why), "{own}: {error}");
+            assert_eq!(snapshot.get("alert"), Some(&json!(["ops"])), "{own}");
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     fault,
     kinds::{Broken, Ctx, Entry, RunInfo},
     outcome::{Failure, Outcome, Report},
-    queue::{self, Claimed, Ending},
+    queue::{self, Brief, Claimed, Ending},
     retry::Retry,
     spec::{NEWEST, Spec},
 };
@@ -49,12 +49,13 @@ pub(super) async fn guard(shared: &Shared, attempt: &Attempt) -> Ended {
     let span = tracing::info_span!("run", run.id = %run.id, job = %run.job, attempt = run.attempt);
     log::attach(&span, attempt.log.get_or_init(|| log::Book::new(&shared.log, run)));
     let mut ended = match read(shared, run) {
-        Ok((spec, entry)) => {
+        Ok((brief, entry)) => {
+            let spec = Arc::clone(&brief.spec);
             tracing::info!(parent: &span, "{} starts: attempt {} of {}", run.job, run.attempt, run.most_attempts);
             match previous_report(shared, run, entry).await {
                 Ok(previous) => {
-                    let (ended, stopped) = watched(shared, attempt, spec, entry, previous).instrument(span).await;
-                    word(spec, run, ended, stopped, attempt.begun.elapsed())
+                    let (ended, stopped) = watched(shared, attempt, brief, entry, previous).instrument(span).await;
+                    word(&spec, run, ended, stopped, attempt.begun.elapsed())
                 }
                 Err(failure) => Ended::plain(after(failure, run, spec.retry)),
             }
@@ -75,20 +76,20 @@ pub(super) fn broke(attempt: &Attempt, panic: &(dyn Any + Send)) -> Ended {
 }
 
 /// Reads the snapshot and finds its kind.
-fn read<'a>(shared: &Shared, run: &'a Claimed) -> Result<(&'a Spec, &'static Entry), Failure> {
+fn read(shared: &Shared, run: &Claimed) -> Result<(Brief, &'static Entry), Failure> {
     let help = "run daemons of one version; if they are, cancel this run and trigger the job again";
     let format = run.spec.get("format").and_then(serde_json::Value::as_u64);
     if format.is_some_and(|format| format > u64::from(NEWEST)) {
         return Err(Failure::later(format!("the run was made by a newer sexton (format {format:?}, known {NEWEST})"))
             .help(help));
     }
-    let spec = run
+    let brief = run
         .spec
-        .spec()
+        .read()
         .map_err(|error| Failure::later(format!("the run's snapshot of its job cannot be read: {error}")).help(help))?;
-    let entry = (shared.kinds)(&spec.kind)
-        .ok_or_else(|| Failure::later(format!("this daemon has no kind `{}`", spec.kind)).help(help))?;
-    Ok((spec, entry))
+    let entry = (shared.kinds)(&brief.spec.kind)
+        .ok_or_else(|| Failure::later(format!("this daemon has no kind `{}`", brief.spec.kind)).help(help))?;
+    Ok((brief, entry))
 }
 
 /// The report that a kind compares with, where it does. Without an answer the attempt fails, because what is new would
@@ -112,7 +113,7 @@ type Raw = Option<Result<Result<Outcome, Broken>, Box<dyn Any + Send>>>;
 async fn watched(
     shared: &Shared,
     attempt: &Attempt,
-    spec: &Spec,
+    Brief { spec, table, params }: Brief,
     entry: &Entry,
     previous_report: Option<Report>,
 ) -> (Raw, Option<Stopped>) {
@@ -132,12 +133,11 @@ async fn watched(
         },
         env: Arc::clone(&shared.env),
         dataset: spec.dataset.clone(),
-        params: spec.params.clone(),
+        params,
         previous_report,
         stop: attempt.stop.token.clone(),
         progress: attempt.progress.clone(),
     };
-    let table = spec.table.clone();
     let start = entry.start;
     let work = async move {
         let broken = |error: std::io::Error| Failure::later(error.to_string());

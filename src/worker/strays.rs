@@ -100,7 +100,7 @@ fn unseen(held: &Held) -> Claimed {
         token: held.token,
         job: held.job.clone(),
         kind: held.kind.clone(),
-        spec: Snapshot::new(serde_json::Value::Null),
+        spec: Snapshot::unread(),
         attempt: 1,
         most_attempts: 1,
         lease: Duration::from_secs(45),
