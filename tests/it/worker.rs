@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
+use chrono::{DateTime, Utc};
 use rustix::process::Signal;
 use serde_json::json;
 use sexton::{
@@ -14,7 +15,7 @@ use sexton::{
     state::{Final, OnLost},
     worker::{self, Options},
 };
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -419,6 +420,50 @@ async fn a_claim_whose_reply_was_lost_is_given_back() {
     assert_eq!(queue::claim(pool, holder, 1).await.unwrap()[0].id, run);
     let seen = in_state(pool, run, "ready").await;
     assert_eq!((seen.spent, seen.attempts[0]["outcome"].as_str()), (0, Some("given_back")));
+    working.drain().await;
+}
+
+#[tokio::test]
+async fn a_slow_look_at_all_that_is_live_holds_up_no_heartbeat() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    // Whoever comes past a run of this job is held up for a while.
+    sqlx::raw_sql(AssertSqlSafe(
+        "create function sexton.stick() returns boolean language plpgsql as 'begin perform pg_sleep(2); return true; end';
+         create role NAME;
+         grant usage on schema sexton to NAME;
+         grant all on all tables in schema sexton to NAME;
+         grant all on all sequences in schema sexton to NAME;
+         grant execute on all functions in schema sexton to NAME;
+         alter table sexton.run enable row level security;
+         create policy sticky on sexton.run to NAME using (case when job = 'tar' then sexton.stick() else true end)"
+            .replace("NAME", database.name()),
+    ))
+    .execute(pool)
+    .await
+    .unwrap();
+    let slow = pool_of(format!("{}&options=-c%20role%3D{}", database.url(), database.name()));
+    let working = work(&slow, Options { slots: 1, beat: Duration::from_millis(60), ..quick() });
+    let busy = enqueue(pool, spec("busy", "slow", json!({ "millis": 60_000 }))).await;
+    let holder = in_state(pool, busy, "running").await.worker.unwrap();
+    // It holds one that it does not know of, so that only a look at all that is live comes past it.
+    let run = enqueue(pool, spec("tar", "noop", json!({}))).await;
+    assert_eq!(queue::claim(pool, holder, 1).await.unwrap()[0].id, run);
+    let stuck = async || -> Option<DateTime<Utc>> {
+        let query = "select query_start from pg_stat_activity
+                     where datname = current_database() and wait_event = 'PgSleep' and query like '-- Held in all%'";
+        sqlx::query_scalar(query).fetch_optional(pool).await.unwrap()
+    };
+    let seen = async || -> DateTime<Utc> {
+        sqlx::query_scalar("select max(seen_at) from sexton.worker").fetch_one(pool).await.unwrap()
+    };
+    let since = eventually("the look sticks", stuck).await;
+    for beat in 1..=3 {
+        let before = seen().await;
+        eventually("it beats", async || (seen().await > before).then_some(())).await;
+        assert_eq!(stuck().await, Some(since), "it still sticks at beat {beat}");
+    }
+    assert_eq!(in_state(pool, run, "ready").await.attempts[0]["outcome"], "given_back");
     working.drain().await;
 }
 
