@@ -23,6 +23,8 @@ use crate::support::{self, Daemon, Member, OwnCluster, Proxy, RESTART, Site, Wir
 
 /// What a worker says to the server when it claims or settles.
 const WORKERS_SAY: &str = "sexton.run";
+/// How many runs may be ready when another is asked for: some more than all daemons take at a time.
+const AHEAD: i64 = 60;
 /// The same schedule in every campaign.
 pub(super) const EACH: &str =
     "[[at]]\nname = \"each\"\njob = \"slot\"\ncron = \"* * * * * *\"\noverlap = \"allow_all\"\n";
@@ -120,8 +122,17 @@ impl Crew {
         }
     }
 
+    /// Asks for a run, unless the daemons are behind: what they cannot do during the faults they could not do after them either,
+    /// on a machine that is busy with something else.
     async fn ask(&mut self, what: Work, lease: u64) {
-        let run = self.effects.enqueue(&self.pool, what, lease).await.ok();
+        let waiting =
+            sqlx::query_scalar("select count(*) from sexton.run where state = 'ready'").fetch_one(&self.pool).await;
+        let run = if waiting.is_ok_and(|runs: i64| runs >= AHEAD) {
+            self.count("runs not asked for");
+            None
+        } else {
+            self.effects.enqueue(&self.pool, what, lease).await.ok()
+        };
         self.asked.extend(run.map(|run| (run, what)));
         self.numbered.push(run);
     }
