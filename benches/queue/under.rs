@@ -114,6 +114,8 @@ impl Load {
         let batch: Vec<NewRun> = (0..BATCH).map(|_| NewRun::now(spec(), "the benchmark")).collect();
         let feed = async move |pool: &PgPool| {
             queue::enqueue_all(&mut pool.acquire().await.unwrap(), &batch).await.unwrap();
+            // As whoever enqueues does: a worker that has found less than it can do waits to be told.
+            queue::nudge(pool).await;
         };
         let mut fed = 0;
         while fed < depth {
