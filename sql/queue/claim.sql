@@ -5,7 +5,7 @@ with picked as materialized (
     from sexton.run
     where state = 'ready'
       and lane = 0
-      and claim_rank >= coalesce($3::timestamptz, '-infinity')
+      and claim_rank >= $3
     order by claim_rank
     limit $2
     for update skip locked

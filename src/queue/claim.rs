@@ -15,6 +15,12 @@ const ONWARD: Duration = Duration::from_secs(1);
 const SELDOM: u32 = 20;
 /// But no later than so long after it: what was taken from a lost worker lies there, too.
 const LATEST: Duration = Duration::from_secs(60);
+/// A look that takes longer goes on beside the claims, so that they need not wait for it.
+const BESIDE: Duration = Duration::from_millis(50);
+/// The earliest moment that PostgreSQL knows.
+const BEGINNING: DateTime<Utc> = DateTime::from_timestamp(-210_866_803_200, 0).expect("a moment");
+/// How many runs such a look finds at most. Where there are more, the claims go back to the first.
+const FOUND: usize = 10_000;
 
 /// What a worker claims with: its name, the snapshots that it has seen, and how far it is among what is ready.
 ///
@@ -30,7 +36,13 @@ pub struct Claims {
     /// When it last looked from the beginning, and how long that and the time before took.
     began: Instant,
     took: [Duration; 2],
+    /// Whether a look goes on beside, and what the last one found, the first to be claimed last.
+    beside: bool,
+    found: Vec<Uuid>,
 }
+
+/// A run that was ready when a look [before](look_before) a place passed it, and its own place.
+pub type Found = (Uuid, DateTime<Utc>);
 
 impl Claims {
     /// Of a worker that has seen nothing.
@@ -42,6 +54,8 @@ impl Claims {
             owed: true,
             began: Instant::now(),
             took: Default::default(),
+            beside: false,
+            found: Vec::new(),
         }
     }
 
@@ -50,11 +64,44 @@ impl Claims {
         self.owed = true;
     }
 
-    /// When to [`take`](Self::take) again, although fewer came than were asked for: it has yet to look from the beginning.
+    /// When to [`take`](Self::take) or to [look beside](Self::look_beside) again, although fewer came than were asked for: it has
+    /// yet to look from the beginning.
     pub fn owes_at(&self) -> Option<Instant> {
-        // One that was slow alone, or had no answer, was held up by something else.
+        (self.owed && !self.beside).then(|| self.began + (self.takes() * SELDOM).min(LATEST))
+    }
+
+    /// How long a look from the beginning takes. One that was slow alone, or had no answer, was held up by something else.
+    fn takes(&self) -> Duration {
         let [last, before] = self.took;
-        self.owed.then(|| self.began + (last.min(before) * SELDOM).min(LATEST))
+        last.min(before)
+    }
+
+    /// Whether looks from the beginning take long, so that [`take`](Self::take) does none: somebody pins an old snapshot.
+    pub fn is_slow(&self) -> bool {
+        self.from.is_some() && self.takes() > BESIDE
+    }
+
+    /// The place to [look before](look_before) now, on another connection, if it is time to and that takes long. The claims go on
+    /// meanwhile; [`looked`](Self::looked) is to be told what came of it.
+    pub fn look_beside(&mut self) -> Option<DateTime<Utc>> {
+        let from = self.from.filter(|_| self.is_slow() && self.is_due())?;
+        (self.beside, self.owed, self.began) = (true, false, Instant::now());
+        Some(from)
+    }
+
+    /// A look beside the claims is over and found these, or failed.
+    pub fn looked(&mut self, found: Option<Vec<Found>>) {
+        self.beside = false;
+        let Some(found) = found else {
+            self.owed = true;
+            return;
+        };
+        self.took = [self.began.elapsed(), self.took[0]];
+        if found.len() < FOUND {
+            self.found = found.into_iter().rev().map(|(run, _)| run).collect();
+        } else {
+            self.from = found.first().map(|(_, rank)| *rank);
+        }
     }
 
     /// Claims up to `slots` ready runs that need nothing and that nothing limits, in the order of their rank;
@@ -62,12 +109,12 @@ impl Claims {
     /// settled or its lease is over. Fewer than `slots` are all that there are, unless it [owes](Self::owes_at) a look.
     pub async fn take(&mut self, connection: &mut PgConnection, slots: usize) -> Result<Vec<Claimed>, sqlx::Error> {
         self.owed |= self.from.is_none() || self.began.elapsed() > ONWARD;
-        let mut runs = Vec::new();
-        if self.from.is_some() && !self.may_begin() {
-            let (last, more) = self.ask(&mut *connection, self.from, slots).await?;
+        let mut runs = self.take_found(connection, slots).await?;
+        if runs.len() < slots && self.from.is_some() && !self.may_begin() {
+            let (last, more) = self.ask(connection, self.from, slots - runs.len()).await?;
             self.from = last.or(self.from);
-            self.owed |= more.len() < slots;
-            runs = more;
+            runs.extend(more);
+            self.owed |= runs.len() < slots;
         }
         if runs.len() < slots && self.may_begin() {
             let slots = slots - runs.len();
@@ -81,8 +128,27 @@ impl Claims {
         Ok(runs)
     }
 
-    fn may_begin(&self) -> bool {
+    fn is_due(&self) -> bool {
         self.owes_at().is_some_and(|at| at <= Instant::now())
+    }
+
+    fn may_begin(&self) -> bool {
+        self.is_due() && !self.is_slow()
+    }
+
+    /// Claims what a look beside has found and nobody has taken since.
+    async fn take_found(&mut self, connection: &mut PgConnection, slots: usize) -> Result<Vec<Claimed>, sqlx::Error> {
+        let mut runs = Vec::new();
+        while runs.len() < slots && !self.found.is_empty() {
+            let these = self.found.split_off(self.found.len().saturating_sub(slots - runs.len()));
+            let rows = sqlx::query_as(include_str!("../../sql/queue/claim_these.sql"))
+                .bind(self.worker)
+                .bind(these)
+                .fetch_all(&mut *connection)
+                .await?;
+            runs.extend(self.known.read(connection, rows).await?);
+        }
+        Ok(runs)
     }
 
     /// Claims from a place on, and says where the last of them is.
@@ -95,12 +161,22 @@ impl Claims {
         let rows: Vec<Row> = sqlx::query_as(include_str!("../../sql/queue/claim.sql"))
             .bind(self.worker)
             .bind(i64::try_from(slots).unwrap_or(i64::MAX))
-            .bind(from)
+            .bind(from.unwrap_or(BEGINNING))
             .fetch_all(&mut *connection)
             .await?;
         let last = rows.iter().map(|row| row.rank).max();
         Ok((last, self.known.read(connection, rows).await?))
     }
+}
+
+/// The first runs before a place that are ready, need nothing and are not limited, in the order of their rank, for
+/// [`Claims::looked`]. It reads only, and passes every run that was claimed since the last vacuum.
+pub async fn look_before(connection: &mut PgConnection, place: DateTime<Utc>) -> Result<Vec<Found>, sqlx::Error> {
+    sqlx::query_as(include_str!("../../sql/queue/ready_before.sql"))
+        .bind(place)
+        .bind(FOUND as i64)
+        .fetch_all(connection)
+        .await
 }
 
 /// Claims once; a worker that goes on claiming keeps its [`Claims`].

@@ -29,7 +29,7 @@ mod story;
 mod tries;
 
 pub use bell::nudge;
-pub use claim::{Claims, Promoted, claim, promote};
+pub use claim::{Claims, Found, Promoted, claim, look_before, promote};
 pub use claimed::Claimed;
 pub use crowd::{Crowd, Others, advance, cancel_others, crowds, deferred, lock_jobs, replace};
 pub use enqueue::{EnqueueError, NewRun, enqueue, enqueue_all, enqueue_leased, most_attempts, on_lost};

@@ -5,10 +5,12 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use sqlx::PgConnection;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::{JoinError, JoinSet},
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -18,12 +20,12 @@ use super::{
     attempt::Attempt,
     backend::Hand,
     listen::Listening,
-    wire::{Wire, WireError, backoff},
+    wire::{LIMIT, Wire, WireError, backoff},
 };
 use crate::{
     fault, memory,
     metrics::START_DELAY,
-    queue::{Claimed, Claims, LaneLook, Promoted, advance, claim_lanes, lanes_ready, promote},
+    queue::{Claimed, Claims, Found, LaneLook, Promoted, advance, claim_lanes, lanes_ready, look_before, promote},
 };
 
 /// How many runs one claim takes at most.
@@ -47,6 +49,7 @@ pub(super) async fn keep(
 ) {
     let mut wire = Wire::new(shared.pool.clone()).beside(shared.contact.clone());
     let mut claims = Claims::new(shared.me.id);
+    let mut beside = JoinSet::new();
     let mut promote_at = Instant::now();
     let mut lanes_at = Instant::now();
     let mut what = For::All;
@@ -64,6 +67,12 @@ pub(super) async fn keep(
                 () = sleep(POLL_UNHEARD) => {}
             }
             continue;
+        }
+        if let Some(back) = beside.try_join_next() {
+            heed(&mut claims, back);
+        }
+        if let Some(place) = claims.look_beside() {
+            beside.spawn(look_beside(shared.clone(), place));
         }
         // A claim that is on its way is never abandoned: its reply says what we hold.
         let claiming = shared.claiming.lock().await;
@@ -125,6 +134,7 @@ pub(super) async fn keep(
                     what = if promote_at <= Instant::now() { For::All } else { For::Ready };
                     claims.begin_anew();
                 }
+                Some(back) = beside.join_next() => heed(&mut claims, back),
                 () = sleep_until(next) => {}
             }
         } else if shared.wake.notified().now_or_never().is_some() {
@@ -133,6 +143,21 @@ pub(super) async fn keep(
             claims.begin_anew();
         }
     }
+}
+
+/// Looks for what is ready before the place where the claims are, while they go on: it may take longer than they can wait.
+async fn look_beside(shared: Arc<Shared>, place: DateTime<Utc>) -> Result<Vec<Found>, WireError> {
+    let mut wire = Wire::new(shared.pool.clone()).beside(shared.contact.clone()).patience(LIMIT);
+    wire.with(async |connection| look_before(connection, place).await).await
+}
+
+/// Tells the claims what came of it.
+fn heed(claims: &mut Claims, back: Result<Result<Vec<Found>, WireError>, JoinError>) {
+    let found = back.map_err(|error| tracing::error!(%error, "a look for what is ready panicked; this is a bug")).ok();
+    let found = found.and_then(|back| {
+        back.inspect_err(|error| tracing::debug!(%error, "cannot look for what is ready before what was claimed")).ok()
+    });
+    claims.looked(found);
 }
 
 /// Waits for a free slot, then takes as many as there are.
@@ -223,7 +248,8 @@ async fn look(
     let now = Instant::now();
     let promoting = what != For::Ready && *promote_at <= now;
     let looking = what != For::Ready && *lanes_at <= now;
-    let idle = what == For::All && rest.is_idle();
+    // To ask whether there is anything at all is to look from the beginning.
+    let idle = what == For::All && rest.is_idle() && !claims.is_slow();
     let (promoted, look, claimed) = wire
         .with(async |connection| {
             let promoted = if promoting { Some(promote(&mut *connection, idle).await?) } else { None };

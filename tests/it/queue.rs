@@ -521,13 +521,14 @@ async fn looking_from_the_beginning_takes_a_small_share_of_the_time_however_much
     }
     // As if it had passed a hundred thousand that nobody may sweep away.
     let slow =
-        "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(0.1); return new; end $$;
+        "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(0.06); return new; end $$;
         create trigger slow before update on sexton.run for each row when (new.job = 'first') execute function slow()";
     sqlx::raw_sql(slow).execute(pool).await.unwrap();
     assert_eq!(names(claims.take(&mut connection, 1).await.unwrap()), ["first"]);
     // Slow once may be anything.
     claims.begin_anew();
     assert!(claims.owes_at().expect("a look") <= Instant::now());
+    assert!(!claims.is_slow() && claims.look_beside().is_none());
     sqlx::query("update sexton.run set state = 'ready', worker = null where job = 'first'")
         .execute(pool)
         .await
@@ -536,13 +537,34 @@ async fn looking_from_the_beginning_takes_a_small_share_of_the_time_however_much
     assert_eq!(names(claims.take(&mut connection, 1).await.unwrap()), ["first"]);
     let mut urgent = spec("urgent", "noop", json!({}));
     urgent.priority = 100;
-    enqueue(pool, urgent).await;
+    enqueue(pool, urgent.clone()).await;
     claims.begin_anew();
     assert_eq!(names(claims.take(&mut connection, 1).await.unwrap()), ["second"]);
     let owes = claims.owes_at().expect("a look from the beginning");
-    assert!(owes > looked + Duration::from_millis(1_500), "{:?}", owes - looked);
+    assert!(owes > looked + Duration::from_millis(1_000), "{:?}", owes - looked);
+    assert!(claims.look_beside().is_none(), "it is not due");
     until_owed(&claims).await;
-    assert_eq!(names(claims.take(&mut connection, 9).await.unwrap()), ["urgent", "third"]);
+
+    // From now on it goes on beside the claims, which wait for nothing. One that fails is owed again.
+    assert!(claims.look_beside().is_some());
+    claims.looked(None);
+    until_owed(&claims).await;
+    let place = claims.look_beside().expect("a look beside");
+    assert_eq!(names(claims.take(&mut connection, 9).await.unwrap()), ["third"]);
+    enqueue(pool, spec("fourth", "noop", json!({}))).await;
+    claims.begin_anew();
+    assert_eq!(names(claims.take(&mut connection, 9).await.unwrap()), ["fourth"]);
+    assert!(claims.look_beside().is_none() && claims.owes_at().is_none(), "one is on its way");
+    // What it finds and somebody else takes meanwhile is theirs.
+    urgent.priority = 50;
+    let taken = enqueue(pool, urgent).await;
+    let found = queue::look_before(&mut connection, place).await.unwrap();
+    assert_eq!(found.len(), 2);
+    sqlx::query("update sexton.run set state = 'held' where id = $1").bind(taken).execute(pool).await.unwrap();
+    claims.looked(Some(found));
+    enqueue(pool, spec("fifth", "noop", json!({}))).await;
+    assert_eq!(names(claims.take(&mut connection, 9).await.unwrap()), ["urgent", "fifth"]);
+    assert!(!claims.is_slow(), "the last one was quick");
 }
 
 /// Until a look from the beginning is due, if one is.
