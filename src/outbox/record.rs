@@ -1,6 +1,6 @@
 //! Records facts in the transaction that makes them true.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -24,14 +24,15 @@ pub async fn record(connection: &mut PgConnection, facts: &[Fact]) -> Result<(),
     if facts.is_empty() {
         return Ok(());
     }
-    let subjects: Vec<String> =
-        facts.iter().map(|fact| fact.job.clone()).collect::<BTreeSet<_>>().into_iter().collect();
-    let done = facts.iter().all(|fact| matches!(&fact.what, What::Done { breaches } if breaches.is_empty()));
-    if done && health::read(connection, &subjects).await?.iter().all(Health::is_well) {
+    if facts.iter().all(|fact| matches!(&fact.what, What::Done { breaches } if breaches.is_empty())) {
         let newest: BTreeMap<&str, &Fact> = facts.iter().map(|fact| (fact.job.as_str(), fact)).collect();
         let newest: Vec<_> = newest.into_iter().map(|(job, fact)| (job, fact.at, fact.run)).collect();
-        return touch(connection, &newest).await;
+        if note(connection, &newest).await? {
+            return Ok(());
+        }
     }
+    let subjects: Vec<String> =
+        facts.iter().map(|fact| fact.job.clone()).collect::<BTreeSet<_>>().into_iter().collect();
     let mut healths: BTreeMap<String, Health> =
         health::lock(connection, &subjects).await?.into_iter().map(|health| (health.subject.clone(), health)).collect();
     let mut events = Vec::new();
@@ -57,34 +58,34 @@ pub async fn still_well(
     done: &BTreeMap<&str, Uuid>,
     at: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
-    let subjects: Vec<String> = done.keys().map(|job| (*job).to_owned()).collect();
+    let newest: Vec<_> = done.iter().map(|(job, run)| (*job, at, Some(*run))).collect();
+    note(connection, &newest).await
+}
+
+/// Notes the newest success of each subject; false, and none is noted, if it may be news of one of them.
+async fn note(
+    connection: &mut PgConnection,
+    newest: &[(&str, DateTime<Utc>, Option<Uuid>)],
+) -> Result<bool, sqlx::Error> {
+    let subjects: Vec<String> = newest.iter().map(|(subject, ..)| (*subject).to_owned()).collect();
     let healths = health::read(connection, &subjects).await?;
     if !healths.iter().all(Health::is_well) {
         return Ok(false);
     }
     // Of a job that is done many times a second most successes need not be noted, nor wait for who is just noting one.
-    let noted: BTreeSet<&str> =
-        healths.iter().filter(|health| health.has_noted(at)).map(|health| health.subject.as_str()).collect();
+    let noted: HashMap<&str, &Health> = healths.iter().map(|health| (health.subject.as_str(), health)).collect();
     let newest: Vec<_> =
-        (done.iter().filter(|(job, _)| !noted.contains(**job))).map(|(job, run)| (*job, at, Some(*run))).collect();
-    if !newest.is_empty() {
-        touch(connection, &newest).await?;
+        newest.iter().filter(|(job, at, _)| !noted.get(job).is_some_and(|health| health.has_noted(*at))).collect();
+    if newest.is_empty() {
+        return Ok(true);
     }
-    Ok(true)
-}
-
-/// Notes the newest success of each healthy subject.
-async fn touch(
-    connection: &mut PgConnection,
-    newest: &[(&str, DateTime<Utc>, Option<Uuid>)],
-) -> Result<(), sqlx::Error> {
     sqlx::query(include_str!("../../sql/outbox/touch_health.sql"))
-        .bind(newest.iter().map(|(job, ..)| (*job).to_owned()).collect::<Vec<_>>())
+        .bind(newest.iter().map(|(job, ..)| *job).collect::<Vec<_>>())
         .bind(newest.iter().map(|(_, at, _)| *at).collect::<Vec<_>>())
         .bind(newest.iter().map(|(.., run)| *run).collect::<Vec<_>>())
         .execute(connection)
         .await?;
-    Ok(())
+    Ok(true)
 }
 
 async fn add(connection: &mut PgConnection, events: &[(Uuid, News, &Fact)]) -> Result<(), sqlx::Error> {
