@@ -1,24 +1,12 @@
--- Settle attempts: move what is over to the history, put back what goes on; a stale token changes nothing.
+-- Settle attempts after which the run may go on: put it back, or move it to the history after all. A stale token changes nothing.
 with given as materialized (
     select *
     from unnest(
         -- Selected, so that the planner does not count them: the plan for as many as there are is quadratic.
         (select $1::uuid[]), (select $2::bigint[]), (select $3::text[]), (select $4::float8[]), (select $5::text[]),
-        (select $6::text[]), (select $7::text[]), (select $8::jsonb[]))
-        as input (run, token, goes, pause, why, help, who, report)
-), ended as (
-    -- Whatever was asked of it meanwhile: it is over, and nothing has to be read first. Each column costs something.
-    delete from sexton.run
-    using given
-    where run.id = given.run
-      and run.token = given.token
-      and run.state = 'running'
-      and given.goes in ('done', 'skipped', 'failed')
-    returning run.id, job, kind, due_at, first_due_at, priority, spec, own, lease, most_attempts, on_lost, schedule, nominal_at, caught_up,
-              parent, run.chain, requested_by, created_at, spent, losses, run.token, worker, started_at, attempts, leads,
-              given.goes, given.why, given.help, null::text as who, given.report, false as lost
+        (select $6::text[]), (select $7::text[])) as input (run, token, goes, pause, why, help, who)
 ), mine as materialized (
-    select run.id, given.pause, given.help, given.report, given.goes = 'lost' as lost,
+    select run.id, given.pause, given.help, given.goes = 'lost' as lost,
            case when run.leads then run.chain end as chain,
            -- A cancel that came while the attempt ended by itself is kept, not lost in another attempt.
            case
@@ -32,7 +20,6 @@ with given as materialized (
     from given
     join sexton.run on run.id = given.run and run.token = given.token and run.state = 'running'
     cross join lateral (select run.cancel_requested_at is not null as asked) as cancel
-    where given.goes not in ('done', 'skipped', 'failed')
     for update of run
 ), gone as (
     delete from sexton.run
@@ -40,18 +27,18 @@ with given as materialized (
     where run.id = mine.id
       and mine.goes in ('failed', 'cancelled')
     returning run.id, job, kind, due_at, first_due_at, priority, spec, own, lease, most_attempts, on_lost, schedule, nominal_at, caught_up,
-              parent, run.chain, requested_by, created_at, spent, losses, run.token, worker, started_at, attempts, leads,
-              mine.goes, mine.why, mine.help, mine.who, mine.report, mine.lost
+              parent, run.chain, requested_by, created_at, spent, losses, run.token, worker, started_at, attempts,
+              mine.goes, mine.why, mine.help, mine.who, mine.lost
 ), kept as (
     insert into sexton.history (
         id, job, kind, state, due_at, first_due_at, priority, spec, own, lease, most_attempts, on_lost, schedule, nominal_at,
         caught_up, parent, chain, requested_by, created_at, spent, losses, token, worker, started_at, finished_at,
-        attempts, report, why, help, cancel_by)
+        attempts, why, help, cancel_by)
     select id, job, kind, goes::sexton.final_state, due_at, first_due_at, priority, spec, own, lease, most_attempts, on_lost,
            schedule, nominal_at, caught_up, parent, chain, requested_by, created_at, spent, losses + lost::integer,
-           token, worker, started_at, clock_timestamp(), attempts, coalesce(report, '{}'), why, help,
+           token, worker, started_at, clock_timestamp(), attempts, why, help,
            case when goes = 'cancelled' then who end
-    from (select * from ended union all select * from gone) as over
+    from gone
 ), back as (
     update sexton.run
     set state = case mine.goes when 'retrying' then 'retrying' when 'snoozed' then 'waiting' when 'held' then 'held'
@@ -73,21 +60,13 @@ with given as materialized (
 ), forgotten as (
     delete from sexton.progress
     -- What is paused still shows how far it came.
-    where run in (select id from ended union all select id from mine where goes <> 'given_back')
+    where run in (select id from mine where goes <> 'given_back')
 )
--- What is over as it was said to be needs no answer.
 select given.run, given.token,
-       case
-           when ended.id is not null or mine.id is not null then 'applied'
-           else 'missed'
-       end as verdict,
+       case when mine.id is not null then 'applied' else 'missed' end as verdict,
        coalesce(mine.goes, given.goes) as goes,
        mine.who,
        -- Only of what others come after.
-       case when ended.leads then ended.chain
-            when mine.goes in ('failed', 'cancelled') then mine.chain end as chain
+       case when mine.goes in ('failed', 'cancelled') then mine.chain end as chain
 from given
-left join ended on ended.id = given.run
 left join mine on mine.id = given.run
-where ended.id is null
-   or ended.leads

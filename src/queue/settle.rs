@@ -1,7 +1,7 @@
 //! What becomes of a run when its attempt has ended.
 //!
-//! One statement settles many attempts: what is over moves to the history, what goes on is put back, all or nothing.
-//! In the same transaction starts what [follows](super::follow) in their chains; without one that costs nothing.
+//! One statement settles many attempts after which their runs are over, and moves these to the history; another one those
+//! after which they may go on, and puts them back. All or nothing. In the same transaction starts what [follows](super::follow) in their chains; without one that costs nothing.
 //! Settling twice is harmless: when the reply of a COMMIT was lost, the second time recognises its own work.
 
 use std::{collections::HashMap, time::Duration};
@@ -121,21 +121,12 @@ pub enum Verdict {
     Stale,
 }
 
-/// Settles attempts in the caller's transaction, in one statement, and starts what follows; gives a row for each, in
-/// their order.
+/// Settles attempts in the caller's transaction, and starts what follows; gives a row for each, in their order.
 pub async fn settle(connection: &mut PgConnection, settled: &[Settled]) -> Result<Vec<SettledRow>, sqlx::Error> {
-    let parts: Vec<Parts<'_>> = settled.iter().map(|one| Parts::of(&one.ending)).collect();
-    let rows: Vec<Row> = sqlx::query_as(include_str!("../../sql/queue/settle.sql"))
-        .bind(settled.iter().map(|one| one.run).collect::<Vec<_>>())
-        .bind(settled.iter().map(|one| one.token).collect::<Vec<_>>())
-        .bind(parts.iter().map(|part| part.goes).collect::<Vec<_>>())
-        .bind(parts.iter().map(|part| part.pause.as_secs_f64()).collect::<Vec<_>>())
-        .bind(parts.iter().map(|part| part.why).collect::<Vec<_>>())
-        .bind(parts.iter().map(|part| part.help).collect::<Vec<_>>())
-        .bind(parts.iter().map(|part| part.who).collect::<Vec<_>>())
-        .bind(parts.iter().map(|part| part.report.map(Json)).collect::<Vec<_>>())
-        .fetch_all(&mut *connection)
-        .await?;
+    let parts: Vec<Parts<'_>> = settled.iter().map(Parts::of).collect();
+    let (over, on): (Vec<&Parts<'_>>, Vec<_>) = parts.iter().partition(|part| part.over);
+    let mut rows = settle_over(connection, &over).await?;
+    rows.extend(settle_on(connection, &on).await?);
     let ended = ended(connection, &rows).await?;
     let over: Vec<Over> =
         rows.iter().filter_map(|(run, .., chain)| Some(Over { run: *run, chain: (*chain)? })).collect();
@@ -151,14 +142,49 @@ pub async fn settle(connection: &mut PgConnection, settled: &[Settled]) -> Resul
     };
     let told: HashMap<(Uuid, i64), SettledRow> = rows.into_iter().map(|told| ((told.0, told.1), row(told))).collect();
     // Most are over as they were said to be, and the answer does not name them.
-    let plain = |(one, part): (&Settled, &Parts<'_>)| match told.get(&(one.run, one.token)) {
+    let plain = |part: &Parts<'_>| match told.get(&(part.run, part.token)) {
         Some(told) => told.clone(),
-        None => read(one.run, one.token, Verdict::Applied, part.goes, None),
+        None => read(part.run, part.token, Verdict::Applied, part.goes, None),
     };
-    Ok(settled.iter().zip(&parts).map(plain).collect())
+    Ok(parts.iter().map(plain).collect())
 }
 
 type Row = (Uuid, i64, String, String, Option<String>, Option<Uuid>);
+
+async fn settle_over(connection: &mut PgConnection, parts: &[&Parts<'_>]) -> Result<Vec<Row>, sqlx::Error> {
+    if parts.is_empty() {
+        return Ok(Vec::new());
+    }
+    sqlx::query_as(include_str!("../../sql/queue/settle_over.sql"))
+        .bind(each(parts, |part| part.run))
+        .bind(each(parts, |part| part.token))
+        .bind(each(parts, |part| part.goes))
+        .bind(each(parts, |part| part.why))
+        .bind(each(parts, |part| part.help))
+        .bind(each(parts, |part| part.report.map(Json)))
+        .fetch_all(connection)
+        .await
+}
+
+async fn settle_on(connection: &mut PgConnection, parts: &[&Parts<'_>]) -> Result<Vec<Row>, sqlx::Error> {
+    if parts.is_empty() {
+        return Ok(Vec::new());
+    }
+    sqlx::query_as(include_str!("../../sql/queue/settle.sql"))
+        .bind(each(parts, |part| part.run))
+        .bind(each(parts, |part| part.token))
+        .bind(each(parts, |part| part.goes))
+        .bind(each(parts, |part| part.pause.as_secs_f64()))
+        .bind(each(parts, |part| part.why))
+        .bind(each(parts, |part| part.help))
+        .bind(each(parts, |part| part.who))
+        .fetch_all(connection)
+        .await
+}
+
+fn each<'a, T>(parts: &[&'a Parts<'a>], get: impl Fn(&'a Parts<'a>) -> T) -> Vec<T> {
+    parts.iter().map(|part| get(part)).collect()
+}
 
 /// Which of the attempts that are not there any more have ended before. Asked only if there are any: no settling pays for
 /// a look through the history.
@@ -182,9 +208,13 @@ async fn ended(connection: &mut PgConnection, rows: &[Row]) -> Result<Vec<(Uuid,
     Ok(ended)
 }
 
-/// One ending, as the statement takes it.
+/// One ending, as the statements take it.
 #[derive(Default)]
 struct Parts<'a> {
+    run: Uuid,
+    token: i64,
+    /// Whether the run is over, whatever was asked of it meanwhile.
+    over: bool,
     goes: &'static str,
     pause: Duration,
     why: Option<&'a str>,
@@ -194,22 +224,22 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn of(ending: &'a Ending) -> Self {
-        match ending {
-            Ending::Done { report } => Self { goes: "done", report: Some(report), ..Self::default() },
-            Ending::Skipped { why } => Self { goes: "skipped", why: Some(why), ..Self::default() },
+    fn of(settled: &'a Settled) -> Self {
+        let over = |goes| Self { run: settled.run, token: settled.token, over: true, goes, ..Self::default() };
+        let on = |goes| Self { over: false, ..over(goes) };
+        match &settled.ending {
+            Ending::Done { report } => Self { report: Some(report), ..over("done") },
+            Ending::Skipped { why } => Self { why: Some(why), ..over("skipped") },
             Ending::Failed { why, help, report } => {
-                Self { goes: "failed", why: Some(why), help: help.as_deref(), report: Some(report), ..Self::default() }
+                Self { why: Some(why), help: help.as_deref(), report: Some(report), ..over("failed") }
             }
             Ending::Retrying { pause, why, help } => {
-                Self { goes: "retrying", pause: *pause, why: Some(why), help: help.as_deref(), ..Self::default() }
+                Self { pause: *pause, why: Some(why), help: help.as_deref(), ..on("retrying") }
             }
-            Ending::Snoozed { pause } => Self { goes: "snoozed", pause: *pause, ..Self::default() },
-            Ending::Cancelled { by, why } => {
-                Self { goes: "cancelled", why: Some(why), who: Some(by), ..Self::default() }
-            }
-            Ending::GivenBack { why } => Self { goes: "given_back", why: Some(why), ..Self::default() },
-            Ending::Lost { why } => Self { goes: "lost", why: Some(why), ..Self::default() },
+            Ending::Snoozed { pause } => Self { pause: *pause, ..on("snoozed") },
+            Ending::Cancelled { by, why } => Self { why: Some(why), who: Some(by), ..on("cancelled") },
+            Ending::GivenBack { why } => Self { why: Some(why), ..on("given_back") },
+            Ending::Lost { why } => Self { why: Some(why), ..on("lost") },
         }
     }
 }
