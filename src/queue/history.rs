@@ -181,6 +181,19 @@ pub(super) fn sinces(run: Uuid) -> impl Iterator<Item = DateTime<Utc>> {
     [first, EVER].into_iter().take(if first == EVER { 1 } else { 2 })
 }
 
+/// What the first of these looks gives that gives anything.
+pub(super) async fn seek<T, Looking: Future<Output = Result<Option<T>, sqlx::Error>>>(
+    run: Uuid,
+    look: impl Fn(DateTime<Utc>) -> Looking,
+) -> Result<Option<T>, sqlx::Error> {
+    for since in sinces(run) {
+        if let Some(found) = look(since).await? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
 /// The least id that a run made at this time can have.
 pub(super) fn first_id(at: DateTime<Utc>) -> Uuid {
     let millis = u64::try_from(at.timestamp_millis()).unwrap_or(0);

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     Linked, Try,
-    history::{EVER, first_id, since, sinces},
+    history::{EVER, first_id, seek, since},
 };
 use crate::speed;
 
@@ -190,25 +190,21 @@ impl Default for Filter {
 
 /// One run.
 pub async fn find(pool: &PgPool, run: Uuid) -> Result<Option<Run>, sqlx::Error> {
-    for since in sinces(run) {
-        let find = sqlx::query_as(include_str!("../../sql/queue/find.sql")).bind(run).bind(since);
-        if let Some(found) = find.fetch_optional(pool).await? {
-            return Ok(Some(Run::whole(found)));
-        }
-    }
-    Ok(None)
+    let found = seek(run, |since| async move {
+        sqlx::query_as(include_str!("../../sql/queue/find.sql")).bind(run).bind(since).fetch_optional(pool).await
+    })
+    .await?;
+    Ok(found.map(Run::whole))
 }
 
 /// Runs, newest first. Looks at the last days first, and farther back only for want of enough.
 pub async fn list(pool: &PgPool, filter: &Filter) -> Result<Vec<Run>, sqlx::Error> {
     if let Some(chain) = filter.chain {
-        for since in sinces(chain) {
+        let some = |since| async move {
             let found = list_rare(pool, filter, since).await?;
-            if !found.is_empty() {
-                return Ok(found);
-            }
-        }
-        return Ok(Vec::new());
+            Ok(Some(found).filter(|found| !found.is_empty()))
+        };
+        return Ok(seek(chain, some).await?.unwrap_or_default());
     }
     let newest = filter.before.map_or_else(Utc::now, |before| since([before]));
     // Of some there may be few: they are looked up by what they are, where the last days have not enough of them.

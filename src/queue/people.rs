@@ -7,7 +7,7 @@ use super::{
     CANCEL,
     bell::tell,
     follow::{Over, follow},
-    history::sinces,
+    history::{seek, sinces},
     nudge,
 };
 
@@ -50,7 +50,7 @@ pub(super) async fn cancel_row(
     by: &str,
     why: &str,
 ) -> Result<(Cancel, Option<Over>), sqlx::Error> {
-    let mut answer: (Option<String>, Option<Uuid>) = (None, None);
+    let mut answer = (None, None);
     for since in sinces(run) {
         let cancel =
             sqlx::query_as(include_str!("../../sql/queue/cancel.sql")).bind(run).bind(by).bind(why).bind(since);
@@ -59,12 +59,11 @@ pub(super) async fn cancel_row(
             break;
         }
     }
-    let (said, chain) = answer;
-    let cancelled = match said.as_deref() {
-        None => Cancel::Unknown,
-        Some("ended") => Cancel::Ended,
-        Some("asked") => Cancel::Asked,
-        Some(state) => Cancel::Over(state.to_owned()),
+    let (Some(said), chain): (Option<String>, Option<Uuid>) = answer else { return Ok((Cancel::Unknown, None)) };
+    let cancelled = match said.as_str() {
+        "ended" => Cancel::Ended,
+        "asked" => Cancel::Asked,
+        _ => Cancel::Over(said),
     };
     Ok((cancelled, chain.map(|chain| Over { run, chain })))
 }
@@ -101,15 +100,12 @@ pub enum Pause {
 
 /// Pauses a run: nobody claims it until it is resumed, and a worker that has it is asked to give it back.
 pub async fn pause(pool: &PgPool, run: Uuid, by: &str, why: &str) -> Result<Pause, sqlx::Error> {
-    let mut said: Option<String> = None;
-    for since in sinces(run) {
+    let said: Option<String> = seek(run, |since| async move {
         let pause =
             sqlx::query_scalar(include_str!("../../sql/queue/pause.sql")).bind(run).bind(by).bind(why).bind(since);
-        said = pause.fetch_one(pool).await?;
-        if said.is_some() {
-            break;
-        }
-    }
+        pause.fetch_one(pool).await
+    })
+    .await?;
     Ok(match said.as_deref() {
         None => Pause::Unknown,
         Some("already") => Pause::Already,
@@ -137,14 +133,11 @@ pub enum Resume {
 
 /// Lets a paused run go on.
 pub async fn resume(pool: &PgPool, run: Uuid, by: &str) -> Result<Resume, sqlx::Error> {
-    let mut said: Option<String> = None;
-    for since in sinces(run) {
+    let said: Option<String> = seek(run, |since| async move {
         let resume = sqlx::query_scalar(include_str!("../../sql/queue/resume.sql")).bind(run).bind(by).bind(since);
-        said = resume.fetch_one(pool).await?;
-        if said.is_some() {
-            break;
-        }
-    }
+        resume.fetch_one(pool).await
+    })
+    .await?;
     Ok(match said.as_deref() {
         None => Resume::Unknown,
         Some("resumed") => {
@@ -169,20 +162,18 @@ pub enum Retried {
 
 /// Has a failed, cancelled or held run tried again, with its full count of attempts; one that backs off is due now.
 pub async fn retry(pool: &PgPool, run: Uuid, by: &str) -> Result<Retried, sqlx::Error> {
-    let (mut state, mut retried): (Option<String>, bool) = (None, false);
-    for since in sinces(run) {
+    let answer = seek(run, |since| async move {
         let retry = sqlx::query_as(include_str!("../../sql/queue/retry.sql")).bind(run).bind(by).bind(since);
-        (state, retried) = retry.fetch_one(pool).await?;
-        if state.is_some() {
-            break;
-        }
-    }
-    Ok(match state {
-        Some(_) if retried => {
+        let (state, retried): (Option<String>, bool) = retry.fetch_one(pool).await?;
+        Ok(state.map(|state| (state, retried)))
+    })
+    .await?;
+    Ok(match answer {
+        Some((_, true)) => {
             nudge(pool).await;
             Retried::Ready
         }
-        Some(state) => Retried::Not(state),
+        Some((state, false)) => Retried::Not(state),
         None => Retried::Unknown,
     })
 }

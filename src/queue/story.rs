@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Run,
-    history::sinces,
+    history::seek,
     log::{Line, Place},
     look::Progressed,
 };
@@ -123,20 +123,19 @@ impl Follow {
     /// # Errors
     /// The database's; nothing is skipped then.
     pub async fn look(&mut self, pool: &PgPool) -> Result<Option<Vec<News>>, sqlx::Error> {
-        for since in sinces(self.id) {
-            let look: Option<Look> = sqlx::query_as(include_str!("../../sql/queue/story.sql"))
-                .bind(self.id)
-                .bind(self.place.token())
-                .bind(self.place.line())
+        let (id, place) = (self.id, self.place);
+        let look: Option<Look> = seek(id, |since| async move {
+            sqlx::query_as(include_str!("../../sql/queue/story.sql"))
+                .bind(id)
+                .bind(place.token())
+                .bind(place.line())
                 .bind(LINES)
                 .bind(since)
                 .fetch_optional(pool)
-                .await?;
-            if let Some(look) = look {
-                return Ok(Some(self.see(look.run.with_forecast(), look.lines.0)));
-            }
-        }
-        Ok(None)
+                .await
+        })
+        .await?;
+        Ok(look.map(|look| self.see(look.run.with_forecast(), look.lines.0)))
     }
 
     fn see(&mut self, run: Run, lines: Vec<Line>) -> Vec<News> {
