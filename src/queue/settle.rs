@@ -19,14 +19,14 @@ use crate::{
 };
 
 /// The end of one attempt.
-#[derive(Debug, Clone)]
-pub struct Settled {
+#[derive(Debug, Clone, Copy)]
+pub struct Settled<'a> {
     /// The run.
     pub run: Uuid,
     /// The attempt's token; a stale one changes nothing.
     pub token: i64,
     /// How it ended, and so what becomes of the run.
-    pub ending: Ending,
+    pub ending: &'a Ending,
 }
 
 /// How an attempt ended, and so what becomes of the run.
@@ -122,7 +122,7 @@ pub enum Verdict {
 }
 
 /// Settles attempts in the caller's transaction, and starts what follows; gives a row for each, in their order.
-pub async fn settle(connection: &mut PgConnection, settled: &[Settled]) -> Result<Vec<SettledRow>, sqlx::Error> {
+pub async fn settle(connection: &mut PgConnection, settled: &[Settled<'_>]) -> Result<Vec<SettledRow>, sqlx::Error> {
     let parts: Vec<Parts<'_>> = settled.iter().map(Parts::of).collect();
     let (over, on): (Vec<&Parts<'_>>, Vec<_>) = parts.iter().partition(|part| part.over);
     let mut rows = settle_over(connection, &over).await?;
@@ -224,10 +224,10 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn of(settled: &'a Settled) -> Self {
+    fn of(settled: &Settled<'a>) -> Self {
         let over = |goes| Self { run: settled.run, token: settled.token, over: true, goes, ..Self::default() };
         let on = |goes| Self { over: false, ..over(goes) };
-        match &settled.ending {
+        match settled.ending {
             Ending::Done { report } => Self { report: Some(report), ..over("done") },
             Ending::Skipped { why } => Self { why: Some(why), ..over("skipped") },
             Ending::Failed { why, help, report } => {

@@ -120,7 +120,7 @@ pub(super) async fn write(shared: &Shared, wire: &mut Wire, batch: Vec<Ack>) -> 
 
 /// Endings and facts, all or nothing. After a failure it is unknown whether it happened; doing it again finds out.
 async fn transaction(wire: &mut Wire, batch: &[Ack]) -> Result<Vec<SettledRow>, WireError> {
-    let settled: Vec<Settled> = batch.iter().map(settled).collect();
+    let settled: Vec<Settled<'_>> = batch.iter().map(settled).collect();
     wire.with(async |connection| {
         let mut transaction = connection.begin().await?;
         let rows = queue::settle(&mut transaction, &settled).await?;
@@ -139,9 +139,9 @@ async fn transaction(wire: &mut Wire, batch: &[Ack]) -> Result<Vec<SettledRow>, 
     .await
 }
 
-fn settled(ack: &Ack) -> Settled {
+fn settled(ack: &Ack) -> Settled<'_> {
     let (run, token) = ack.attempt.key();
-    Settled { run, token, ending: ack.ended.ending.clone() }
+    Settled { run, token, ending: &ack.ended.ending }
 }
 
 /// Counts, tells the log, frees the slots.

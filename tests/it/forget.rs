@@ -62,7 +62,7 @@ impl Past {
             _ => (Ending::Failed { why: why(), help: None, report: Report::new() }, What::Failed),
         };
         let mut transaction = self.pool().begin().await.unwrap();
-        queue::settle(&mut transaction, &[Settled { run, token, ending }]).await.unwrap();
+        queue::settle(&mut transaction, &[Settled { run, token, ending: &ending }]).await.unwrap();
         let at = chrono::Utc::now() - chrono::TimeDelta::days(days.into());
         let fact = Fact { job: job.to_owned(), run: Some(run), at, what, channels: vec![], detail: json!({}) };
         outbox::record(&mut transaction, &[fact]).await.unwrap();
@@ -576,7 +576,7 @@ async fn a_run_whose_id_is_from_a_wrong_clock_is_found() {
     }
     assert!(queue::find(past.pool(), ahead).await.unwrap().is_some());
     let token = queue::find(past.pool(), ahead).await.unwrap().unwrap().token.unwrap();
-    let again = Settled { run: ahead, token, ending: Ending::Done { report: Report::new() } };
+    let again = Settled { run: ahead, token, ending: &Ending::Done { report: Report::new() } };
     let settled = queue::settle(&mut past.pool().acquire().await.unwrap(), &[again]).await.unwrap();
     assert_eq!(settled[0].verdict, Verdict::Repeated);
     assert!(

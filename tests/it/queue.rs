@@ -35,7 +35,11 @@ async fn claim_one(pool: &PgPool, worker: Uuid) -> Claimed {
 
 async fn settle(pool: &PgPool, run: Uuid, token: i64, ending: Ending) -> SettledRow {
     let mut connection = pool.acquire().await.unwrap();
-    queue::settle(&mut connection, &[Settled { run, token, ending }]).await.unwrap().pop().expect("a row for each")
+    queue::settle(&mut connection, &[Settled { run, token, ending: &ending }])
+        .await
+        .unwrap()
+        .pop()
+        .expect("a row for each")
 }
 
 async fn find(pool: &PgPool, run: Uuid) -> Run {

@@ -41,7 +41,7 @@ async fn running(pool: &PgPool) -> (Uuid, Claimed) {
 
 async fn done(pool: &PgPool, run: &Claimed) {
     let ending = Ending::Done { report: Default::default() };
-    let settled = Settled { run: run.id, token: run.token, ending };
+    let settled = Settled { run: run.id, token: run.token, ending: &ending };
     queue::settle(&mut pool.acquire().await.unwrap(), &[settled]).await.unwrap();
 }
 
@@ -170,7 +170,7 @@ async fn cancel_other_asks_what_runs_to_stop_and_starts_when_it_has() {
     assert_eq!((told.0.as_str(), told.1.as_str(), told.2.as_str()), expected);
     assert_eq!(advance(pool).await, 0);
     let ending = Ending::Cancelled { by: "schedule each".into(), why: "asked".into() };
-    let settled = Settled { run: theirs.id, token: theirs.token, ending };
+    let settled = Settled { run: theirs.id, token: theirs.token, ending: &ending };
     queue::settle(&mut pool.acquire().await.unwrap(), &[settled]).await.unwrap();
     assert_eq!(advance(pool).await, 1);
 }

@@ -46,7 +46,7 @@ pub(super) async fn claim(pool: &PgPool, worker: Uuid) -> Vec<Claimed> {
 
 /// Settles in a transaction that the caller commits.
 pub(super) async fn settle(connection: &mut PgConnection, run: &Claimed, ending: Ending) -> Vec<Uuid> {
-    let settled = Settled { run: run.id, token: run.token, ending };
+    let settled = Settled { run: run.id, token: run.token, ending: &ending };
     queue::settle(connection, &[settled]).await.unwrap().remove(0).followed
 }
 
