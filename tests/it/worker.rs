@@ -448,8 +448,12 @@ async fn sticky(database: &Database, how: &str) -> PgPool {
 async fn a_slow_look_from_the_beginning_holds_up_no_claim() {
     let database = Database::new().await;
     let pool = database.pool();
-    sqlx::raw_sql("create table sexton.gate (shut boolean)").execute(pool).await.unwrap();
-    let wait = "perform pg_sleep(0.06); while exists (select from sexton.gate) loop perform pg_sleep(0.01); end loop";
+    sqlx::raw_sql("create table sexton.gate (shut boolean); create table sexton.passed (query text)")
+        .execute(pool)
+        .await
+        .unwrap();
+    let wait = "insert into sexton.passed values (current_query());
+                perform pg_sleep(0.06); while exists (select from sexton.gate) loop perform pg_sleep(0.01); end loop";
     let slow = sticky(&database, wait).await;
     let other =
         WorkerInfo { id: Uuid::now_v7(), host: "there".to_owned(), pid: 1, version: "0".to_owned(), process: None };
@@ -458,16 +462,20 @@ async fn a_slow_look_from_the_beginning_holds_up_no_claim() {
     enqueue(pool, spec("tar", "noop", json!({}))).await;
     assert_eq!(queue::claim(pool, other.id, 1).await.unwrap().len(), 1);
     let working = work(&slow, Options { slots: 2, ..quick() });
-    let stuck = async || -> Option<DateTime<Utc>> {
-        let query = "select query_start from pg_stat_activity
-                     where datname = current_database() and wait_event = 'PgSleep' and query like '-- Ready before%'";
-        sqlx::query_scalar(query).fetch_optional(pool).await.unwrap()
-    };
-    // Each makes it look from the beginning; once it has seen twice that this is slow, it looks beside.
-    for _ in 0..3 {
+    // Once it has seen twice that looking from the beginning is slow, it looks beside.
+    eventually("it looks beside", async || {
         over(pool, enqueue(pool, spec("first", "noop", json!({}))).await).await;
-    }
+        let query = "select from sexton.passed where query like '-- Ready before%' limit 1";
+        sqlx::query(query).fetch_optional(pool).await.unwrap()
+    })
+    .await;
     sqlx::raw_sql("insert into sexton.gate values (true)").execute(pool).await.unwrap();
+    let shut: DateTime<Utc> = sqlx::query_scalar("select clock_timestamp()").fetch_one(pool).await.unwrap();
+    let stuck = async || -> Option<DateTime<Utc>> {
+        let query = "select query_start from pg_stat_activity where datname = current_database() and state = 'active'
+                     and query like '-- Ready before%' and query_start > $1";
+        sqlx::query_scalar(query).bind(shut).fetch_optional(pool).await.unwrap()
+    };
     let since = eventually("the look sticks", async || {
         over(pool, enqueue(pool, spec("next", "noop", json!({}))).await).await;
         stuck().await
@@ -476,7 +484,7 @@ async fn a_slow_look_from_the_beginning_holds_up_no_claim() {
     let mut urgent = spec("urgent", "noop", json!({}));
     urgent.priority = 100;
     let urgent = enqueue(pool, urgent).await;
-    for _ in 0..20 {
+    for _ in 0..5 {
         over(pool, enqueue(pool, spec("next", "noop", json!({}))).await).await;
     }
     assert_eq!(stuck().await, Some(since), "it still sticks");
