@@ -1,7 +1,8 @@
 //! What becomes of a run when its attempt has ended.
 //!
 //! One statement settles many attempts after which their runs are over, and moves these to the history; another one those
-//! after which they may go on, and puts them back. All or nothing. In the same transaction starts what [follows](super::follow) in their chains; without one that costs nothing.
+//! after which they may go on, and puts them back. All or nothing. In the same transaction starts what
+//! [follows](super::follow) in their chains; without one that costs nothing.
 //! Settling twice is harmless: when the reply of a COMMIT was lost, the second time recognises its own work.
 
 use std::{collections::HashMap, time::Duration};
@@ -170,7 +171,7 @@ async fn settle_on(connection: &mut PgConnection, parts: &[&Parts<'_>]) -> Resul
     if parts.is_empty() {
         return Ok(Vec::new());
     }
-    sqlx::query_as(include_str!("../../sql/queue/settle.sql"))
+    sqlx::query_as(include_str!("../../sql/queue/settle_on.sql"))
         .bind(each(parts, |part| part.run))
         .bind(each(parts, |part| part.token))
         .bind(each(parts, |part| part.goes))

@@ -113,7 +113,7 @@ fn no_other_statement_ends_a_run() {
         }
     }
     found.sort();
-    assert_eq!(found, ["cancel.sql", "replace.sql", "rescue.sql", "settle.sql", "settle_over.sql"]);
+    assert_eq!(found, ["cancel.sql", "replace.sql", "rescue.sql", "settle_on.sql", "settle_over.sql"]);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ with given as materialized (
            case when run.leads then run.chain end as chain,
            -- A cancel that came while the attempt ended by itself is kept, not lost in another attempt.
            case
-               when asked and given.goes in ('retrying', 'snoozed', 'given_back', 'lost') then 'cancelled'
+               when asked then 'cancelled'
                when given.goes = 'lost' and run.on_lost = 'hold' then 'held'
                when given.goes = 'lost' and run.spent >= run.most_attempts then 'failed'
                else given.goes
