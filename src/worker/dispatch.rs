@@ -10,7 +10,7 @@ use futures::FutureExt;
 use sqlx::PgConnection;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    task::{JoinError, JoinSet},
+    task::JoinSet,
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -68,8 +68,8 @@ pub(super) async fn keep(
             }
             continue;
         }
-        if let Some(back) = beside.try_join_next() {
-            heed(&mut claims, back);
+        if let Some(found) = beside.try_join_next() {
+            claims.looked(found.ok().flatten());
         }
         if let Some(place) = claims.look_beside() {
             beside.spawn(look_beside(shared.clone(), place));
@@ -134,7 +134,7 @@ pub(super) async fn keep(
                     what = if promote_at <= Instant::now() { For::All } else { For::Ready };
                     claims.begin_anew();
                 }
-                Some(back) = beside.join_next() => heed(&mut claims, back),
+                Some(found) = beside.join_next() => claims.looked(found.ok().flatten()),
                 () = sleep_until(next) => {}
             }
         } else if shared.wake.notified().now_or_never().is_some() {
@@ -146,18 +146,10 @@ pub(super) async fn keep(
 }
 
 /// Looks for what is ready before the place where the claims are, while they go on: it may take longer than they can wait.
-async fn look_beside(shared: Arc<Shared>, place: DateTime<Utc>) -> Result<Vec<Found>, WireError> {
+async fn look_beside(shared: Arc<Shared>, place: DateTime<Utc>) -> Option<Vec<Found>> {
     let mut wire = Wire::new(shared.pool.clone()).beside(shared.contact.clone()).patience(LIMIT);
-    wire.with(async |connection| look_before(connection, place).await).await
-}
-
-/// Tells the claims what came of it.
-fn heed(claims: &mut Claims, back: Result<Result<Vec<Found>, WireError>, JoinError>) {
-    let found = back.map_err(|error| tracing::error!(%error, "a look for what is ready panicked; this is a bug")).ok();
-    let found = found.and_then(|back| {
-        back.inspect_err(|error| tracing::debug!(%error, "cannot look for what is ready before what was claimed")).ok()
-    });
-    claims.looked(found);
+    let found = wire.with(async |connection| look_before(connection, place).await).await;
+    found.inspect_err(|error| tracing::debug!(%error, "cannot look for what is ready before what was claimed")).ok()
 }
 
 /// Waits for a free slot, then takes as many as there are.
