@@ -475,12 +475,13 @@ async fn a_slow_look_from_the_beginning_holds_up_no_claim() {
     .await;
     sqlx::raw_sql("insert into sexton.gate values (true)").execute(pool).await.unwrap();
     let shut: DateTime<Utc> = sqlx::query_scalar("select clock_timestamp()").fetch_one(pool).await.unwrap();
-    let stuck = async || -> Option<DateTime<Utc>> {
-        let query = "select query_start from pg_stat_activity where datname = current_database() and state = 'active'
+    // Each look has a connection of its own.
+    let stuck = async || -> Option<i32> {
+        let query = "select pid from pg_stat_activity where datname = current_database() and state = 'active'
                      and query like '-- Ready before%' and query_start > $1";
         sqlx::query_scalar(query).bind(shut).fetch_optional(pool).await.unwrap()
     };
-    let since = eventually("the look sticks", async || {
+    let look = eventually("the look sticks", async || {
         over(pool, enqueue(pool, spec("next", "noop", json!({}))).await).await;
         stuck().await
     })
@@ -491,7 +492,7 @@ async fn a_slow_look_from_the_beginning_holds_up_no_claim() {
     for _ in 0..5 {
         over(pool, enqueue(pool, spec("next", "noop", json!({}))).await).await;
     }
-    assert_eq!(stuck().await, Some(since), "it still sticks");
+    assert_eq!(stuck().await, Some(look), "it still sticks");
     sqlx::raw_sql("delete from sexton.gate").execute(pool).await.unwrap();
     over(pool, urgent).await;
     working.drain().await;
