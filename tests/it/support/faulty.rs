@@ -1,7 +1,7 @@
 //! What can go wrong with a call to a service, made to happen: at which call, how often, and how.
 
 use std::{
-    io,
+    io, mem,
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll, ready},
@@ -180,10 +180,12 @@ struct Broken {
     left: usize,
     /// Whether it stalls instead of ending in an error.
     stall: bool,
+    /// Whether all that came before the break has been sent: hyper throws away what it holds when a body fails.
+    sent: bool,
 }
 
 fn broken(body: Body, left: usize, stall: bool) -> Body {
-    Body::http_body_unsync(Broken { body, left, stall })
+    Body::http_body_unsync(Broken { body, left, stall, sent: false })
 }
 
 impl HttpBody for Broken {
@@ -192,11 +194,14 @@ impl HttpBody for Broken {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         if self.left == 0 {
-            return if self.stall {
-                Poll::Pending
-            } else {
-                Poll::Ready(Some(Err(io::ErrorKind::ConnectionReset.into())))
-            };
+            if self.stall {
+                return Poll::Pending;
+            }
+            if !mem::replace(&mut self.sent, true) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            return Poll::Ready(Some(Err(io::ErrorKind::ConnectionReset.into())));
         }
         let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(cx)) else { return Poll::Ready(None) };
         let Ok(mut data) = frame.map_err(|error| io::Error::other(error.to_string()))?.into_data() else {
