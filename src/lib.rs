@@ -5,6 +5,7 @@
 //! `docs/ARCHITECTURE.md` has the picture; a test holds the floors: a module imports only from the floors under it.
 
 // Floor 0: words, no I/O.
+pub mod causes;
 pub mod expect;
 pub mod fault;
 pub mod lanes;

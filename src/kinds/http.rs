@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::{Broken, Ctx, Finding, Kind, ParamsAre, Uses};
 use crate::{
+    causes::with_causes,
     outcome::{Failure, Outcome, Report},
     secret::Secret,
     span::Span,
@@ -179,12 +180,7 @@ impl Http {
             return Failure::later(why).help("find out what the service waits for, or raise `timeout` in [http]");
         }
         let error = error.without_url();
-        let mut why = format!("{what}: {error}");
-        let mut cause = std::error::Error::source(&error);
-        while let Some(inner) = cause {
-            why = format!("{why}: {inner}");
-            cause = inner.source();
-        }
+        let why = format!("{what}: {}", with_causes(&error));
         if error.is_connect() {
             return Failure::later(why).help("check that the service runs and that this daemon may reach it");
         }

@@ -12,8 +12,8 @@ use crate::support;
 /// The floors, lowest first. A module may use the floors under its own.
 const FLOORS: [&[&str]; 6] = [
     &[
-        "expect", "fault", "lanes", "outcome", "pulse", "retry", "secret", "skew", "slots", "span", "spec", "speed",
-        "state", "windows",
+        "causes", "expect", "fault", "lanes", "outcome", "pulse", "retry", "secret", "skew", "slots", "span", "spec",
+        "speed", "state", "windows",
     ],
     &["backups", "child", "dataset", "db", "embedded", "kinds", "memory", "metrics", "settings", "vault"],
     &["catalog", "ledger", "outbox", "queue"],

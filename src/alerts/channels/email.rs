@@ -10,8 +10,8 @@ use lettre::{
 };
 use url::Url;
 
-use super::{Sent, chain, hidden::Hidden};
-use crate::{outbox::Message, secret::Secret};
+use super::{Sent, hidden::Hidden};
+use crate::{causes::with_causes, outbox::Message, secret::Secret};
 
 /// Mail to some people.
 #[derive(Debug)]
@@ -69,12 +69,19 @@ impl Email {
         match self.transport.send_raw(envelope, &text).await {
             Ok(_) => Sent::Delivered,
             Err(error) if self.to.len() > 1 && refuses_receiver(&error) => self.send_each(message, &text).await,
-            Err(error) if error.is_permanent() => Sent::Never(format!("the mail server refused: {}", chain(&error))),
-            Err(error) if error.is_client() && chain(&error).contains("STARTTLS") => Sent::Later {
+            Err(error) if error.is_permanent() => {
+                Sent::Never(format!("the mail server refused: {}", with_causes(&error)))
+            }
+            Err(error) if error.is_client() && with_causes(&error).contains("STARTTLS") => Sent::Later {
                 after: None,
-                why: format!("{}; use smtps://, or ?tls=none where the way to the server is trusted", chain(&error)),
+                why: format!(
+                    "{}; use smtps://, or ?tls=none where the way to the server is trusted",
+                    with_causes(&error)
+                ),
             },
-            Err(error) => Sent::Later { after: None, why: format!("the mail could not be sent: {}", chain(&error)) },
+            Err(error) => {
+                Sent::Later { after: None, why: format!("the mail could not be sent: {}", with_causes(&error)) }
+            }
         }
     }
 
@@ -90,8 +97,10 @@ impl Email {
             };
             match sent {
                 Ok(_) => reached += 1,
-                Err(error) if error.is_permanent() => refused.push(format!("{}: {}", to.email, chain(&error))),
-                Err(error) => return Sent::Later { after: None, why: format!("{}: {}", to.email, chain(&error)) },
+                Err(error) if error.is_permanent() => refused.push(format!("{}: {}", to.email, with_causes(&error))),
+                Err(error) => {
+                    return Sent::Later { after: None, why: format!("{}: {}", to.email, with_causes(&error)) };
+                }
             }
         }
         let why = format!("the mail server refused {}", refused.join("; "));

@@ -9,7 +9,7 @@ mod webhook;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use self::hidden::Hidden;
-use crate::outbox::Message;
+use crate::{causes::with_causes, outbox::Message};
 
 pub use email::{Email, EmailError};
 pub use slack::Slack;
@@ -131,9 +131,10 @@ async fn judge(response: Result<reqwest::Response, reqwest::Error>) -> Sent {
             }
         }
         // The URL may be the secret.
-        Err(error) => {
-            Sent::Later { after: None, why: format!("the receiver cannot be reached: {}", chain(&error.without_url())) }
-        }
+        Err(error) => Sent::Later {
+            after: None,
+            why: format!("the receiver cannot be reached: {}", with_causes(&error.without_url())),
+        },
     }
 }
 
@@ -159,18 +160,4 @@ fn retry_after(response: &reqwest::Response) -> Option<Duration> {
         (date.to_utc() - chrono::Utc::now()).to_std().ok()
     })?;
     Some(pause.min(Duration::from_secs(3_600)))
-}
-
-/// An error with its causes: the outermost one alone often says only "error sending request".
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -1,8 +1,11 @@
 //! What an S3 service said no to, in words for the person who will fix it.
 
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
-use crate::vault::{Kind, VaultError};
+use crate::{
+    causes::with_causes,
+    vault::{Kind, VaultError},
+};
 
 /// Why a call failed.
 #[derive(Debug)]
@@ -101,9 +104,7 @@ fn unreached<E>(error: &SdkError<E>) -> Refusal
 where
     E: std::error::Error + 'static,
 {
-    let why = DisplayErrorContext(error).to_string();
-    // The context ends with a debug form of the whole chain, which is for developers.
-    let why = why.split(" (").next().unwrap_or(&why).to_owned();
+    let why = with_causes(error);
     let (kind, help) = match error {
         _ if why.to_lowercase().contains("credential") => {
             (Kind::Refused, "set access_key_id and secret_access_key of the vault, or give the daemon a role")

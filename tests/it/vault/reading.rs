@@ -51,6 +51,9 @@ async fn a_read_that_breaks_again_and_again_fails_and_says_where() {
         assert_eq!(failed.kind, Kind::Passing, "{failed}");
         assert!(failed.to_string().contains("of 3145728"), "{failed}");
     }
+    s3.faults.plan_for("GET", Fault::Cut, 0, usize::MAX);
+    let failed = cause(read(&vault, "k", 0).await.expect_err("it never begins"));
+    assert!(failed.kind == Kind::Passing && failed.why.contains("connection closed"), "{failed}");
 }
 
 #[tokio::test]
