@@ -27,8 +27,6 @@ pub mod schema;
 mod tests;
 mod then;
 mod window;
-#[cfg(test)]
-mod window_tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,4 @@
-//! Claims about windows and calendars in files: what they give, and what is told of broken ones.
+//! What windows and calendars in files give, and what is told of broken ones.
 
 use chrono::{DateTime, Utc};
 
@@ -14,7 +14,7 @@ fn files(schedules: &str, calendars: &[(&str, &str)]) -> Files {
 }
 
 fn told(files: &Files) -> String {
-    let told = |problem: &super::Problem| problem.render(files, false);
+    let told = |problem: &crate::catalog::Problem| problem.render(files, false);
     Catalog::parse(files).problems.iter().map(told).collect::<Vec<_>>().join("\n\n")
 }
 
@@ -83,7 +83,7 @@ fn a_calendar_of_icalendar_is_part_of_the_files() {
     let schedules = format!(
         "{AT}windows = [\"free\"]\n[[window]]\nname = \"free\"\ncalendar = \"days\"\nzone = \"Europe/Berlin\"\n"
     );
-    let ics = include_str!("../../tests/fixtures/holidays.ics");
+    let ics = include_str!("../../../tests/fixtures/holidays.ics");
     let files = files(&schedules, &[("schedules/calendars/days.ics", ics)]);
     assert_eq!(told(&files), "");
     let catalog = catalog(&files);
