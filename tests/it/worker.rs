@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::support::{
     BOUND, Database, Proxy, Wire, eventually, own_cluster,
-    work::{effects, enqueue, in_state, over, process, quick, spec, work, worker},
+    work::{begun, effects, enqueue, in_state, over, process, quick, spec, work, worker},
 };
 
 fn pool_of(url: String) -> PgPool {
@@ -134,8 +134,8 @@ async fn a_cancel_reaches_a_running_kind_at_once() {
     let working = work(pool, Options { beat: Duration::from_secs(15), ..quick() });
     let willing = enqueue(pool, spec("willing", "slow", json!({ "millis": 60_000 }))).await;
     let stubborn = enqueue(pool, spec("stubborn", "stubborn", json!({}))).await;
-    in_state(pool, willing, "running").await;
-    in_state(pool, stubborn, "running").await;
+    begun(willing).await;
+    begun(stubborn).await;
     let begun = Instant::now();
     for run in [willing, stubborn] {
         assert_eq!(queue::cancel(pool, run, "eva", "enough").await.unwrap(), Cancel::Asked);
@@ -184,7 +184,7 @@ async fn what_cannot_go_on_where_it_was_is_let_finish() {
     let pool = database.pool();
     let working = work(pool, quick());
     let run = enqueue(pool, spec("slow", "slow", json!({ "millis": 1_500 }))).await;
-    in_state(pool, run, "running").await;
+    begun(run).await;
     assert_eq!(queue::pause(pool, run, "eva", "").await.unwrap(), Pause::Asked);
     let seen = over(pool, run).await;
     assert_eq!((seen.state.as_str(), seen.spent, effects(run)), ("done", 1, 1));
@@ -200,7 +200,7 @@ async fn a_drain_lets_short_work_end_and_gives_back_the_rest_unspent() {
     let long = enqueue(pool, spec("long", "slow", json!({ "millis": 60_000 }))).await;
     let stubborn = enqueue(pool, spec("stubborn", "stubborn", json!({}))).await;
     for run in [short, long, stubborn] {
-        in_state(pool, run, "running").await;
+        begun(run).await;
     }
     working.drain().await;
     assert_eq!(over(pool, short).await.state, "done");
@@ -263,7 +263,7 @@ async fn an_ending_is_kept_until_postgres_is_back() {
     let (_, pool) = cluster.database("queue").await;
     let working = work(&pool, quick());
     let run = enqueue(&pool, spec("backup", "slow", json!({ "millis": 1500 }))).await;
-    in_state(&pool, run, "running").await;
+    begun(run).await;
     cluster.stop().await;
     // The work ends while there is nobody to tell.
     eventually("the work is done", async || (effects(run) == 1).then_some(())).await;
@@ -361,6 +361,7 @@ async fn a_cut_off_worker_stops_before_its_lease_ends_and_another_takes_over() {
     job.lease = Span(lease);
     let first = work(&cut_off, quick());
     let run = enqueue(pool, job).await;
+    begun(run).await;
     let before = in_state(pool, run, "running").await;
     proxy.set(Wire::Blackhole);
     let begun = Instant::now();
@@ -396,7 +397,7 @@ async fn a_commit_whose_reply_is_lost_settles_once() {
     let mut job = spec("backup", "slow", json!({ "millis": 700 }));
     job.then = vec![spec("after", "noop", json!({}))];
     let run = enqueue(pool, job).await;
-    in_state(pool, run, "running").await;
+    begun(run).await;
     proxy.set(Wire::LoseReplyTo("COMMIT"));
     proxy.struck().await;
     assert_eq!(over(pool, run).await.state, "done");
@@ -580,7 +581,7 @@ async fn what_was_taken_away_is_stopped_and_its_ending_counts_as_stale() {
     let pool = database.pool();
     let working = work(pool, quick());
     let run = enqueue(pool, spec("backup", "slow", json!({ "millis": 2000 }))).await;
-    in_state(pool, run, "running").await;
+    begun(run).await;
     // As if somebody had taken it while this worker could not hear.
     sqlx::query("update sexton.run set token = token + 1").execute(pool).await.unwrap();
     let seen_run = over(pool, run).await;
@@ -717,7 +718,7 @@ async fn a_worker_whose_lease_is_lost_holds_what_must_be_held() {
     job.on_lost = OnLost::Hold;
     let working = work(&pool_of(proxy.url(database.name())), quick());
     let run = enqueue(pool, job).await;
-    in_state(pool, run, "running").await;
+    begun(run).await;
     proxy.set(Wire::Blackhole);
     tokio::time::sleep(Duration::from_millis(2500)).await;
     proxy.set(Wire::Pass);

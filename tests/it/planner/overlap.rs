@@ -5,7 +5,7 @@ use std::time::Instant;
 use sexton::queue::{Claimed, Ending, Run, Settled, WorkerInfo};
 
 use super::*;
-use crate::support::work::{in_state, over, quick, work};
+use crate::support::work::{begun, in_state, over, quick, work};
 
 /// Two slots of the last two minutes are due.
 async fn two_slots(pool: &PgPool, overlap: &str) -> Planner {
@@ -182,7 +182,7 @@ async fn terminate_other_leaves_no_time_to_stop_in_peace() {
     // What does not stop by itself would be waited for longer than a test may take.
     let working = work(pool, sexton::worker::Options { stop_grace: crate::support::BOUND * 2, ..quick() });
     let theirs = crate::support::work::enqueue(pool, spec("tidy", "stubborn", json!({}))).await;
-    in_state(pool, theirs, "running").await;
+    begun(theirs).await;
     let began = Instant::now();
     two_slots(pool, "terminate_other").await.tick().await.unwrap();
     one_attempt_each(pool).await;

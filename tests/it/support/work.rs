@@ -1,7 +1,7 @@
 //! Workers in the test's own process, and kinds that do nothing but end in every way.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -74,6 +74,12 @@ pub async fn in_state(pool: &PgPool, run: Uuid, state: &str) -> queue::Run {
     .await
 }
 
+/// Waits until an attempt of the run has begun in a worker of this process. That the row says `running` comes earlier: the
+/// claim's reply may still be on its way, and what befalls the worker then befalls one that does not know of the run.
+pub async fn begun(run: Uuid) {
+    eventually("an attempt begins", async || BEGUN.lock().unwrap().contains(&run).then_some(())).await;
+}
+
 /// What test kinds may use.
 pub fn env() -> Arc<Env> {
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -133,6 +139,9 @@ impl Working {
 /// Which attempts did their work to the end, by run.
 static EFFECTS: Mutex<BTreeMap<Uuid, usize>> = Mutex::new(BTreeMap::new());
 
+/// The runs of which an attempt has begun.
+static BEGUN: Mutex<BTreeSet<Uuid>> = Mutex::new(BTreeSet::new());
+
 /// How often the run's work was done to the end.
 pub fn effects(run: Uuid) -> usize {
     EFFECTS.lock().unwrap().get(&run).copied().unwrap_or_default()
@@ -167,6 +176,7 @@ macro_rules! kind {
             }
             async fn run(self, $ctx: Ctx) -> Result<Outcome, Broken> {
                 let $it = self;
+                BEGUN.lock().unwrap().insert($ctx.run.id);
                 $run
             }
         }
@@ -200,7 +210,7 @@ kind!(Slow, "slow", |it, ctx| {
 /// Never ends and never listens.
 #[derive(Deserialize, JsonSchema)]
 struct Stubborn {}
-kind!(Stubborn, "stubborn", |_it, _ctx| std::future::pending().await);
+kind!(Stubborn, "stubborn", |_it, ctx| std::future::pending().await);
 
 #[derive(Deserialize, JsonSchema)]
 struct Panics {}
