@@ -1,8 +1,12 @@
 //! What a brake decides, on recorded signals.
 
 use serde_json::json;
+use sqlx::types::Json;
 
-use super::*;
+use super::{
+    brake::{answer, wait},
+    *,
+};
 
 fn calm() -> Signals {
     Signals {
