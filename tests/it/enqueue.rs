@@ -16,7 +16,7 @@ use crate::{
         http::{Api, with_http},
         run_when,
     },
-    support::{BOUND, Daemon, Database, Site, eventually, work::over},
+    support::{BOUND, Daemon, Database, Site, client, eventually, work::over},
 };
 
 const PAGE: &str = include_str!("../../docs/enqueue.md");
@@ -310,8 +310,7 @@ async fn one_key_makes_one_run_from_every_side() {
 
     let url = format!("{}/api/v1/jobs/ship-order/runs", stand.api.address());
     let post = async |number: i32, key: &str| {
-        let request =
-            reqwest::Client::new().post(&url).bearer_auth(crate::daemon::http::TOKEN).header("Idempotency-Key", key);
+        let request = client().post(&url).bearer_auth(crate::daemon::http::TOKEN).header("Idempotency-Key", key);
         request.json(&json!({"params": {"number": number, "carrier": "post"}})).send().await.unwrap()
     };
     let again = post(5, "order-5").await;

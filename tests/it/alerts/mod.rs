@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::subscriber::DefaultGuard;
 use uuid::Uuid;
 
-use crate::support::{BOUND, Database};
+use crate::support::{BOUND, Database, tls};
 
 /// A database, an inbox, and the channels `mail` and `hook` that lead there.
 struct Desk {
@@ -92,7 +92,7 @@ impl Desk {
 }
 
 fn hook(url: &str, token: Option<&str>) -> Channel {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    tls();
     let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     Channel::Webhook(Webhook { http, url: Secret::new(url), token: token.map(Secret::new) })
 }

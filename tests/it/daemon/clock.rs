@@ -1,8 +1,6 @@
 //! A database whose clock is stepped: each daemon measures its own against it and says so.
 
-use std::time::Duration;
-
-use crate::support::{Database, eventually};
+use crate::support::{Database, client, eventually};
 
 use super::site;
 
@@ -24,17 +22,14 @@ async fn step(database: &Database, by: &str) {
 
 /// What a daemon on this database says when it has measured: its readiness, and its metric.
 async fn measured(by: Option<&str>) -> (Vec<String>, String, f64) {
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let (queue, target) = (Database::new().await, Database::empty().await);
     if let Some(by) = by {
         step(&queue, by).await;
     }
     let site = site(&queue.url(), &target.url(), "[http]\nlisten = \"127.0.0.1:0\"");
     let daemon = site.daemon(&["run"]).await;
-    let line = daemon.wait_for_line("listening on http://").await;
-    let address =
-        line.split("listening on ").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("an address");
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().expect("a client");
+    let address = daemon.address().await;
+    let client = client();
     let get = async |path: &str| client.get(format!("{address}{path}")).send().await.ok()?.text().await.ok();
     let skew = eventually("the skew is measured", async || {
         let text = get("/metrics").await?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Database, Site, eventually, own_cluster};
+use crate::support::{Daemon, Database, Site, client, eventually, own_cluster};
 
 use super::{run_when, site};
 
@@ -18,11 +18,7 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) async fn of(daemon: &Daemon) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let line = daemon.wait_for_line("listening on http://").await;
-        let address =
-            line.split("listening on ").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("an address");
-        Self { client: Client::new(), address: address.to_owned() }
+        Self { client: client(), address: daemon.address().await }
     }
 
     pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Response {

@@ -1,7 +1,5 @@
 //! A backup that is too old is told, whatever did not run; and figures are right from the start on.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use sexton::{
     backups::name::{Stem, Verdict},
@@ -9,7 +7,7 @@ use sexton::{
 };
 use uuid::Uuid;
 
-use crate::support::{Database, eventually};
+use crate::support::{Database, client, eventually};
 
 use super::site;
 
@@ -72,12 +70,8 @@ async fn a_proven_backup_that_is_too_old_is_told_and_figures_are_there_after_a_s
     let (_, detail) = event("late", ":proof till in vault full").await;
     assert!(detail["why"].as_str().is_some_and(|why| why.contains("no backup was proven")), "{detail}");
 
-    let line = daemon.wait_for_line("listening on http://").await;
-    let address =
-        line.split("listening on ").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("an address");
-    let url = format!("{address}/metrics");
-    let metrics = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().expect("a client");
-    let text = metrics.get(url).send().await.expect("an answer").text().await.expect("text");
+    let url = format!("{}/metrics", daemon.address().await);
+    let text = client().get(url).send().await.expect("an answer").text().await.expect("text");
     for line in [
         "sexton_backup_restore_seconds{name=\"shop\"} 12.5",
         "sexton_backup_bytes{name=\"shop\"} 5",

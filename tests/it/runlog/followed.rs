@@ -11,7 +11,7 @@ use crate::{
         http::{Api, with_http},
         run_when,
     },
-    support::Database,
+    support::{Database, client},
 };
 
 /// A script that says `begun`, waits for the file `go`, and ends with `$END`.
@@ -164,7 +164,7 @@ async fn the_log_comes_in_pages() {
     }
     let none = api.get(&format!("/api/v1/runs/{}/log", uuid::Uuid::now_v7())).await;
     api.problem(none, StatusCode::NOT_FOUND).await;
-    let nobody = reqwest::Client::new().get(format!("{}/api/v1/runs/{run}/log", api.address())).send().await.unwrap();
+    let nobody = client().get(format!("{}/api/v1/runs/{run}/log", api.address())).send().await.unwrap();
     assert_eq!(nobody.status(), StatusCode::UNAUTHORIZED);
     daemon.terminate().await;
 }

@@ -14,8 +14,6 @@ use uuid::Uuid;
 
 /// A first attempt of a new run with token 1; its fields are there to be changed. Needs a tokio runtime.
 pub fn ctx(targets: impl IntoIterator<Item = Target>, vaults: Vaults) -> Ctx {
-    // Another test of this process may have been first.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     Ctx {
         run: RunInfo {
             id: Uuid::now_v7(),
@@ -33,7 +31,7 @@ pub fn ctx(targets: impl IntoIterator<Item = Target>, vaults: Vaults) -> Ctx {
             targets: Targets::new(targets),
             vaults,
             spawner: Spawner::start().expect("the spawner's thread"),
-            http: reqwest::Client::new(),
+            http: super::client(),
             pg_bin: None,
             catalogue: None,
         }),

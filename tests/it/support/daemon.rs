@@ -156,6 +156,13 @@ impl Daemon {
         seen.unwrap_or_else(|| panic!("no line {count} with {text:?}; it said:\n{}", self.lines().join("\n")))
     }
 
+    /// The URL that its HTTP API listens at, once it does.
+    pub async fn address(&self) -> String {
+        let line = self.wait_for_line("listening on http://").await;
+        let address = line.split("listening on ").nth(1).and_then(|rest| rest.split_whitespace().next());
+        address.expect("an address").to_owned()
+    }
+
     /// All lines so far.
     pub fn lines(&self) -> Vec<String> {
         self.output.borrow().lines.clone()

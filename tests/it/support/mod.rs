@@ -55,6 +55,17 @@ where
     }
 }
 
+/// Says which TLS this process speaks; another test of it may have been first.
+pub fn tls() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// An HTTP client that waits for no answer longer than a test does.
+pub fn client() -> reqwest::Client {
+    tls();
+    reqwest::Client::builder().timeout(PATIENCE).build().expect("a client")
+}
+
 /// A cluster for tests; on a machine without PostgreSQL they share one download.
 pub fn options(durable: bool) -> Options {
     Options { durable, programs: programs(), ..Options::default() }

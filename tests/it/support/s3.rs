@@ -57,7 +57,7 @@ pub const BUCKET: &str = "backups";
 impl S3 {
     /// Starts one.
     pub async fn start() -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        super::tls();
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(folder.path().join(BUCKET)).expect("a bucket");
         let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).expect("a store"));

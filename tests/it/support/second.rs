@@ -49,7 +49,7 @@ pub struct Second {
 /// The one server of this process; `None`, loudly, on a machine that cannot have it.
 pub async fn second() -> Option<&'static Second> {
     static SECOND: OnceLock<Option<Second>> = OnceLock::new();
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    super::tls();
     tokio::task::spawn_blocking(|| SECOND.get_or_init(start).as_ref()).await.expect("a thread")
 }
 

@@ -82,12 +82,11 @@ pub async fn begun(run: Uuid) {
 
 /// What test kinds may use.
 pub fn env() -> Arc<Env> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
     Arc::new(Env {
         targets: Targets::default(),
         vaults: Vaults::default(),
         spawner: Spawner::start().expect("a spawner"),
-        http: reqwest::Client::new(),
+        http: super::client(),
         pg_bin: None,
         catalogue: None,
     })

@@ -1,14 +1,13 @@
 //! `sexton apply` and `sexton files`, removals that need a word, and daemons whose files differ.
 
 use chrono::{DateTime, Utc};
-use reqwest::Client;
 use serde_json::Value;
 use sexton::ledger;
 
 use super::{event, revisions};
 use crate::{
     daemon::{COUNT, collector, site},
-    support::{Captured, Database, Site, eventually},
+    support::{Captured, Database, Site, client, eventually},
 };
 
 const TOKEN: &str = "a-token-for-tests";
@@ -121,10 +120,8 @@ async fn of_daemons_with_different_files_the_active_ones_fire_and_the_others_are
     assert!(said.stdout.contains("revision 2 is active: 1 schedule, 1 job"), "{said:?}");
     assert!(said.stdout.contains("are not those of revision 2"), "{said:?}");
 
-    let line = daemons[0].wait_for_line("listening on http://").await;
-    let address = line.split("listening on ").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let asked = Client::new().get(format!("{address}/api/v1/files")).bearer_auth(TOKEN).send().await.unwrap();
+    let address = daemons[0].address().await;
+    let asked = client().get(format!("{address}/api/v1/files")).bearer_auth(TOKEN).send().await.unwrap();
     let told: Value = asked.json().await.unwrap();
     assert_eq!((&told["active"]["id"], &told["active"]["schedules"]), (&2.into(), &serde_json::json!(["new"])));
     assert_eq!((told["revisions"].as_array().unwrap().len(), told["daemons"].as_array().unwrap().len()), (2, 2));

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use super::{BROKEN, GOOD, event, revisions};
 use crate::{
     daemon::{COUNT, site},
-    support::{Daemon, Database, Site, eventually},
+    support::{Daemon, Database, Site, client, eventually},
 };
 
 /// Both databases and a site whose daemon looks often.
@@ -96,11 +96,9 @@ async fn a_broken_edit_that_nobody_announces_keeps_the_last_good_revision_and_is
     let (queue, _target, site) = watched("[http]\nlisten = \"127.0.0.1:0\"\n").await;
     site.schedule("s", GOOD);
     let daemon = at_work(&site).await;
-    let line = daemon.wait_for_line("listening on http://").await;
-    let address = line.split("listening on ").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap();
+    let (url, client) = (&format!("{}/metrics", daemon.address().await), &client());
     let good = |value: &'static str| async move {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let text = reqwest::get(format!("{address}/metrics")).await.ok()?.text().await.ok()?;
+        let text = client.get(url).send().await.ok()?.text().await.ok()?;
         text.lines().any(|line| line == format!("sexton_config_last_reload_successful {value}")).then_some(())
     };
     site.schedule("s", BROKEN);
