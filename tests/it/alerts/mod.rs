@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::subscriber::DefaultGuard;
 use uuid::Uuid;
 
-use crate::support::{BOUND, Database, tls};
+use crate::support::{BOUND, Database, eventually, tls};
 
 /// A database, an inbox, and the channels `mail` and `hook` that lead there.
 struct Desk {
@@ -116,6 +116,24 @@ fn done() -> What {
 /// Everything that can be sent now, is.
 async fn flush(alerts: &Alerts) -> i64 {
     alerts::flush(alerts, Instant::now() + BOUND).await.unwrap()
+}
+
+/// Sends what there is until a delivery on each of these channels has failed; gives those.
+async fn send_until_failed(desk: &Desk, alerts: &Alerts, channels: &[&str]) -> Vec<Sent> {
+    let failed = async || {
+        let all = outbox::deliveries(desk.database.pool(), 1_000).await.unwrap();
+        let of =
+            |channel: &&str| all.iter().find(|sent| sent.channel == *channel && sent.last_error.is_some()).cloned();
+        channels.iter().map(of).collect::<Option<Vec<Sent>>>()
+    };
+    let sending = async {
+        flush(alerts).await;
+        std::future::pending().await
+    };
+    tokio::select! {
+        never = sending => never,
+        sent = eventually("they fail", failed) => sent,
+    }
 }
 
 fn title(post: &Post) -> String {
