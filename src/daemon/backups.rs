@@ -21,8 +21,10 @@ use crate::{
     span::Span,
 };
 
-/// How often daemons look.
+/// How often daemons look, if nothing is about to become late.
 const EVERY: Duration = Duration::from_secs(30);
+/// How often they look while one is late: people wait for the all-clear.
+const LATE: Duration = Duration::from_secs(10);
 /// How often they look into the vaults, in case others changed them.
 const TAKE_IN: Duration = Duration::from_secs(3600);
 /// How often trouble that lasts is noted, so that people can be reminded of it.
@@ -48,7 +50,7 @@ impl Watched {
 }
 
 /// Looks until `over`. `active` says which revision of the files is followed.
-pub(super) async fn keep_looking(parts: Parts, active: watch::Receiver<i64>, over: CancellationToken) {
+pub(super) async fn keep_looking(parts: Parts, mut active: watch::Receiver<i64>, over: CancellationToken) {
     let Some(catalogue) = parts.env.catalogue.clone() else { return };
     let mut taken_in: Option<Instant> = None;
     let mut watched: Option<(i64, Vec<Watched>)> = None;
@@ -61,9 +63,10 @@ pub(super) async fn keep_looking(parts: Parts, active: watch::Receiver<i64>, ove
                 () = take_in(&parts, &catalogue) => {}
             }
         }
-        let revision = *active.borrow();
+        let revision = *active.borrow_and_update();
+        let mut pause = EVERY;
         match look(&parts, &catalogue, revision, &mut watched).await {
-            Ok(()) => said = false,
+            Ok(again) => (pause, said) = (again, false),
             Err(error) if said => tracing::debug!(%error, "the figures of backups still cannot be read"),
             Err(error) => {
                 said = true;
@@ -72,7 +75,9 @@ pub(super) async fn keep_looking(parts: Parts, active: watch::Receiver<i64>, ove
         }
         tokio::select! {
             () = over.cancelled() => {}
-            () = sleep(EVERY) => {}
+            // Whoever keeps the files outlives this, or all is over.
+            Ok(()) = active.changed() => {}
+            () = sleep(pause) => {}
         }
     }
 }
@@ -86,36 +91,40 @@ async fn take_in(parts: &Parts, catalogue: &Catalogue) {
     }
 }
 
+/// Looks once; gives when to look again.
 async fn look(
     parts: &Parts,
     catalogue: &Catalogue,
     revision: i64,
     watched: &mut Option<(i64, Vec<Watched>)>,
-) -> Result<(), sqlx::Error> {
+) -> Result<Duration, sqlx::Error> {
     let figures = catalogue.figures().await?;
     show(parts, &figures);
     if watched.as_ref().is_none_or(|(known, _)| *known < revision) {
         let mut connection = parts.pool.acquire().await?;
-        let Some(revision) = ledger::current(&mut connection).await? else { return Ok(()) };
+        let Some(revision) = ledger::current(&mut connection).await? else { return Ok(EVERY) };
         drop(connection);
-        let Some(catalog) = Catalog::parse(&Files(revision.files)).catalog else { return Ok(()) };
+        let Some(catalog) = Catalog::parse(&Files(revision.files)).catalog else { return Ok(EVERY) };
         *watched = Some((revision.id, watched_in(&catalog.with_default_alert(parts.source.default_alert.clone()))));
     }
     let all: Vec<&Watched> = watched.iter().flat_map(|(_, all)| all).collect();
     if all.is_empty() {
-        return Ok(());
+        return Ok(EVERY);
     }
+    let mut pause = EVERY;
     let subjects: Vec<String> = all.iter().map(|one| one.subject()).collect();
     let healths = outbox::healths(&parts.pool, &subjects).await?;
     for one in all {
         let proven = figures.proven.get(&(one.vault.clone(), one.name.clone())).copied();
         let health = healths.iter().find(|health| health.subject == one.subject());
         // Most looks find nothing to say.
-        if news(one.max_age, proven, health, Utc::now()).is_some() {
+        let now = Utc::now();
+        if news(one.max_age, proven, health, now).is_some() {
             judge(parts, catalogue, one).await?;
         }
+        pause = pause.min(again(one.max_age, since(proven, health), now));
     }
-    Ok(())
+    Ok(pause)
 }
 
 /// The gauges.
@@ -207,12 +216,24 @@ async fn judge(parts: &Parts, catalogue: &Catalogue, one: &Watched) -> Result<()
     tx.commit().await
 }
 
-/// What there is to say. Before anything was proven, the time counts from when it was first looked for.
+/// From when the age counts: before anything was proven, from when it was first looked for.
+fn since(proven: Option<DateTime<Utc>>, health: Option<&Health>) -> Option<DateTime<Utc>> {
+    proven.or(health.and_then(|health| health.last_success_at))
+}
+
+/// When to look again: when it becomes late, and often while it is.
+fn again(max_age: Span, since: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Duration {
+    let age = since.map_or(Duration::ZERO, |at| (now - at).to_std().unwrap_or_default());
+    // A little after that moment it is late for sure.
+    max_age.0.checked_sub(age).map_or(LATE, |left| (left + Duration::from_secs(1)).min(EVERY))
+}
+
+/// What there is to say.
 fn news(max_age: Span, proven: Option<DateTime<Utc>>, health: Option<&Health>, now: DateTime<Utc>) -> Option<What> {
     let well = || Some(What::Done { breaches: Vec::new() });
-    let Some(health) = health else { return well() };
-    let since = proven.or(health.last_success_at);
-    let late = since.is_none_or(|at| (now - at).to_std().is_ok_and(|age| age > max_age.0));
+    let late = |at: DateTime<Utc>| (now - at).to_std().is_ok_and(|age| age > max_age.0);
+    let Some(health) = health else { return if proven.is_some_and(late) { Some(What::Late) } else { well() } };
+    let late = since(proven, Some(health)).is_none_or(late);
     let failing = health.failing_since.is_some();
     match (late, failing) {
         (true, false) => Some(What::Late),
@@ -235,11 +256,21 @@ mod tests {
         let bad = |hours| Health { failing_since: Some(ago(50)), last_end_at: Some(ago(hours)), ..well.clone() };
         let done = Some(What::Done { breaches: Vec::new() });
         assert_eq!(news(day, None, None, now), done, "the first look begins the time");
+        assert_eq!(news(day, Some(ago(25)), None, now), Some(What::Late), "of what was proven it began then");
         assert_eq!(news(day, Some(ago(23)), Some(&well), now), None);
         assert_eq!(news(day, Some(ago(25)), Some(&well), now), Some(What::Late));
         assert_eq!(news(day, None, Some(&well), now), Some(What::Late));
         assert_eq!(news(day, Some(ago(25)), Some(&bad(0)), now), None);
         assert_eq!(news(day, Some(ago(25)), Some(&bad(2)), now), Some(What::Late));
         assert_eq!(news(day, Some(ago(1)), Some(&bad(2)), now), done);
+    }
+
+    #[test]
+    fn it_is_looked_at_when_it_becomes_late_and_often_while_it_is() {
+        let now = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(100);
+        let after = |seconds| again(Span::seconds(60), Some(now - TimeDelta::seconds(seconds)), now);
+        let seconds = Duration::from_secs;
+        assert_eq!([after(0), after(50), after(60), after(61)], [EVERY, seconds(11), seconds(1), LATE]);
+        assert_eq!(again(Span::seconds(1), None, now), seconds(2), "not yet proven, just looked for");
     }
 }

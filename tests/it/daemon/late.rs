@@ -66,7 +66,7 @@ async fn a_proven_backup_that_is_too_old_is_told_and_figures_are_there_after_a_s
     };
     let (_, detail) = event("late", ":proof shop in vault full").await;
     assert!(detail["why"].as_str().is_some_and(|why| why.contains("more than 25h ago")), "{detail}");
-    // A schedule that never ran is not silent either.
+    // A backup that was never made is not silent either.
     let (_, detail) = event("late", ":proof till in vault full").await;
     assert!(detail["why"].as_str().is_some_and(|why| why.contains("no backup was proven")), "{detail}");
 
