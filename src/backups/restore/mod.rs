@@ -8,6 +8,7 @@
 mod database;
 mod definitions;
 mod fresh;
+mod obstacles;
 mod place;
 mod plan;
 mod preview;
@@ -20,6 +21,7 @@ mod script;
 mod select;
 mod server;
 mod settings;
+mod steps;
 mod swap;
 mod verify;
 mod which;

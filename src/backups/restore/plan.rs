@@ -7,6 +7,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::{
     Request, database, definitions, fresh,
+    obstacles::{fits, may, opens, versions},
     place::{Asked, Place, place},
     preview::{Mode, Preview, Problem, Restored},
     roles, rows,
@@ -17,10 +18,8 @@ use super::{
 use crate::{
     backups::{
         load::{self, Broken, Load},
-        manifest::{self, Manifest},
+        manifest::Manifest,
         program::Access,
-        proof::Proof,
-        scratch::free,
         tools::{self, Tools},
         work::{Ended, Work},
     },
@@ -44,7 +43,7 @@ pub struct Plan<'a> {
     pub(super) entries: Option<Vec<String>>,
     /// What is known for rows alone.
     pub(super) rows: Option<rows::Rows>,
-    make_roles: Vec<String>,
+    pub(super) make_roles: Vec<String>,
 }
 
 impl Plan<'_> {
@@ -171,71 +170,6 @@ pub(super) async fn plan<'a>(work: &Work<'_>, request: Request<'a>) -> Result<Pl
     Ok(plan)
 }
 
-/// What our user must be allowed to.
-fn may(server: &Server, place: &Place, present: Option<&Present>, problems: &mut Vec<Problem>) {
-    let user = &server.user;
-    if place.is_made() && !server.makes_databases {
-        let help =
-            format!("alter role \"{user}\" createdb, or have an empty database made and name it with --database");
-        problems.push(Problem::new(format!("the user {user} may not make a database"), help));
-    }
-    if place.replaces().is_some() && present.is_some_and(|present| !present.is_ours) {
-        let help = "swap as its owner or as a superuser, or restore without --swap";
-        problems.push(Problem::new(format!("the user {user} does not own the database and may not rename it"), help));
-    }
-}
-
-fn versions(server: &Server, manifest: &Manifest, problems: &mut Vec<Problem>, notes: &mut Vec<String>) {
-    let Some(from) = manifest.major() else { return };
-    let to = server.major();
-    if to < from {
-        let what = format!("the backup is of PostgreSQL {from}, and the server is {to}");
-        problems.push(Problem::new(what, "restore on a server of its major or a newer one"));
-    } else if to > from {
-        notes.push(format!(
-            "the backup is of PostgreSQL {from} and the server is {to}: rows are counted, not compared byte by byte"
-        ));
-    }
-}
-
-async fn fits(
-    admin: &mut PgConnection,
-    manifest: &Manifest,
-    place: &Place,
-    problems: &mut Vec<Problem>,
-) -> Result<(), sqlx::Error> {
-    let lacking = server::lacking(admin, &manifest.source.extensions).await?;
-    if !lacking.is_empty() {
-        let help = "install their packages on the server's machine (for contrib's, postgresql-contrib)";
-        problems.push(Problem::new(format!("the server lacks extensions: {}", lacking.join(", ")), help));
-    }
-    if let Some(locale) = manifest.source.locale.as_ref().filter(|_| place.is_made())
-        && !server::knows(admin, locale).await?
-    {
-        let help = "install it on the server's machine (Debian: locale-gen) and restart the server";
-        problems.push(Problem::new(format!("the server's machine does not know the locale {}", locale.collate), help));
-    }
-    Ok(())
-}
-
-/// Whether one of the identities opens it.
-fn opens(manifest: &Manifest, request: &Request<'_>, problems: &mut Vec<Problem>) -> bool {
-    let sealed = manifest.parts.iter().any(|part| part.key.ends_with(".age"));
-    let known = |recipient: &str| {
-        manifest.recipients.iter().chain(&manifest.ephemeral_recipient).any(|known| known == recipient)
-    };
-    if !sealed || request.identities.recipients().any(known) {
-        return true;
-    }
-    let what = match request.identities.is_empty() {
-        true => "the backup is sealed, and no identity is given".to_owned(),
-        false => "none of the given identities opens the backup".to_owned(),
-    };
-    let help = format!("name the file of one of its recipients with --identity: {}", manifest.recipients.join(", "));
-    problems.push(Problem::new(what, help));
-    false
-}
-
 async fn read(work: &Work<'_>, plan: &Plan<'_>) -> Result<Dump, Ended> {
     let access = Access::new(&plan.request.login)?;
     let order = Load {
@@ -305,93 +239,6 @@ impl Plan<'_> {
             problems.push(Problem::new(format!("the server lacks roles: {names}"), help));
         }
         Ok(())
-    }
-
-    /// Scratch on this machine.
-    fn room(&mut self, problems: &mut Vec<Problem>) {
-        let alone = matches!(self.place, Place::Empty(_) | Place::Onto(_));
-        if self.manifest.mode == manifest::Mode::Single && (self.request.jobs <= 1 || alone) {
-            return;
-        }
-        let (needed, at) = (self.manifest.dump_bytes(), self.request.scratch.display());
-        self.preview.scratch_bytes = needed;
-        match free(&self.request.scratch) {
-            Ok(room) => {
-                self.preview.scratch_free = Some(room);
-                if room < needed {
-                    let what = format!("{needed} bytes of scratch are needed, and {at} has room for {room}");
-                    problems.push(Problem::new(what, "name another folder with --scratch, or restore with --jobs 1"));
-                }
-            }
-            Err(error) => {
-                problems.push(Problem::new(format!("the scratch folder {at}: {error}"), "name one with --scratch"));
-            }
-        }
-    }
-
-    /// How long it may take: as long as when it was proven, for as much of it as is restored.
-    async fn forecast(&self) -> Result<Option<f64>, Ended> {
-        if self.request.mode == Mode::SchemaOnly {
-            return Ok(None);
-        }
-        let proof = Proof::newest(self.request.vault, &self.request.backup.keys).await?;
-        let Some(seconds) = proof.and_then(|proof| proof.restore_seconds) else { return Ok(None) };
-        let share = match (&self.chosen, &self.manifest.fingerprint) {
-            (Some(chosen), Some(fingerprint)) => {
-                let rows: i64 = chosen.iter().filter_map(|name| fingerprint.tables.get(name)).map(|t| t.rows).sum();
-                rows as f64 / fingerprint.rows().max(1) as f64
-            }
-            _ => 1.0,
-        };
-        Ok(Some((seconds * share * 10.0).round() / 10.0))
-    }
-
-    fn steps(&self, present: Option<&Present>, leftovers: &[String]) -> Vec<String> {
-        let mut steps = Vec::new();
-        let filled = self.place.filled();
-        if !self.make_roles.is_empty() {
-            steps.push("make the roles that are missing, from the backup's globals".to_owned());
-        }
-        if matches!(self.place, Place::Onto(_)) {
-            let tables = self.rows.as_ref().map_or(0, |rows| rows.tables.len());
-            steps.push(format!(
-                "fill {tables} empty tables of {filled} in one transaction: their rows, sequences{}, then every foreign \
-                 key checked and materialized views refreshed",
-                if self.chosen.is_none() { ", large objects" } else { "" }
-            ));
-        } else {
-            if !leftovers.is_empty() {
-                steps.push(format!("drop {}, which killed restores left unfinished", leftovers.join(", ")));
-            }
-            if self.place.is_made() {
-                steps.push(format!("make the new database {filled}"));
-            }
-            let jobs =
-                if self.request.jobs > 1 { format!(" by {} connections", self.request.jobs) } else { String::new() };
-            let what = match (self.request.mode, &self.chosen) {
-                (Mode::SchemaOnly, _) => "all definitions".to_owned(),
-                (_, Some(chosen)) => format!("all definitions and the rows of {} tables", chosen.len()),
-                _ => "all definitions and rows".to_owned(),
-            };
-            let alone = if self.place.is_made() { "" } else { ", in one transaction" };
-            steps.push(format!("restore {what} into {filled}{jobs}{alone}"));
-            if !self.manifest.source.settings.is_empty() {
-                steps.push(format!("give it the {} settings of the source", self.manifest.source.settings.len()));
-            }
-        }
-        steps.push(match &self.manifest.fingerprint {
-            Some(_) => "compare it with the fingerprint of the dump; stop there if anything differs".to_owned(),
-            None => "the backup has no fingerprint, so nothing is compared".to_owned(),
-        });
-        if let Some(taken) = self.place.replaces() {
-            let sessions = present.map_or(0, |present| present.sessions);
-            let days = self.request.keep_old.as_secs() / 86_400;
-            steps.push(format!(
-                "end the sessions of {taken} ({sessions} now), rename it to {taken}_replaced_…, and rename {filled} to \
-                 {taken}, both or none; the old one is kept for {days} days"
-            ));
-        }
-        steps
     }
 }
 
