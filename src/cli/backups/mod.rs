@@ -8,6 +8,7 @@ mod list;
 mod place;
 mod plan;
 mod rebuild;
+mod replaced;
 mod restore;
 mod server;
 mod show;
@@ -31,7 +32,7 @@ pub enum Command {
     /// Get a backup back: without --confirm it only says what would happen
     Restore(Box<restore::Args>),
     /// Drop databases that a restore replaced and whose time is over
-    DropReplaced(restore::DropArgs),
+    DropReplaced(replaced::Args),
     /// Say for each database whether its backups would help now; exit code 1 when they would not
     Status(status::Args),
     /// Show which backups stay and which go, why, and until when
@@ -51,7 +52,7 @@ pub(super) async fn run(cli: &Cli, command: &Command, out: &mut dyn Write) -> Re
         Command::List(args) => list::run(cli, args, out).await,
         Command::Show(args) => show::run(cli, args, out).await,
         Command::Restore(args) => restore::run(cli, args, out).await,
-        Command::DropReplaced(args) => restore::drop_replaced(cli, args, out).await,
+        Command::DropReplaced(args) => replaced::run(cli, args, out).await,
         Command::Status(args) => status::run(cli, args, out).await,
         Command::Plan(args) => plan::run(cli, args, out).await,
         Command::Rotate(args) => plan::rotate(cli, args, out).await,
