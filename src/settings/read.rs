@@ -1,98 +1,17 @@
 //! Walks the merged settings, noting every problem instead of stopping at the first.
-//!
-//! The `config` crate merges file and environment; it does not keep lines and stops at one error, so the walk over
-//! its values is our own, and lines come from a second look at the file.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+mod load;
+mod secrets;
 
-use config::{Config, Environment, File, FileFormat, Source, Value, ValueKind};
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
+
+use config::{Value, ValueKind};
 use toml::de::DeTable;
 
-use super::{Settings, SettingsError, SettingsProblem, USUAL_PLACES, shape};
-use crate::secret::{Kept, Secret};
+use super::SettingsProblem;
 
-/// Whether secrets are opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Secrets {
-    Open,
-    Closed,
-}
-
-/// Which file is read.
-pub(super) fn find(path: Option<&Path>, env: &HashMap<String, String>) -> Option<PathBuf> {
-    let said =
-        path.map(Path::to_owned).or_else(|| env.get("SEXTON_CONFIG").filter(|p| !p.is_empty()).map(PathBuf::from));
-    said.or_else(|| USUAL_PLACES.iter().map(PathBuf::from).find(|place| place.exists()))
-}
-
-/// Reads file and environment.
-pub(super) fn load(
-    path: Option<&Path>,
-    env: &HashMap<String, String>,
-    secrets: Secrets,
-) -> Result<Settings, SettingsError> {
-    let path = find(path, env);
-    let whole = |message: String, help: Option<String>| SettingsError {
-        problems: vec![SettingsProblem {
-            place: path.as_ref().map_or("settings".to_owned(), |p| p.display().to_string()),
-            line: None,
-            key: String::new(),
-            message,
-            help,
-        }],
-    };
-    let text = match &path {
-        None => String::new(),
-        Some(path) => std::fs::read_to_string(path).map_err(|error| {
-            whole(
-                format!("cannot be read: {error}"),
-                Some("name the settings file with --config or SEXTON_CONFIG".into()),
-            )
-        })?,
-    };
-    let (document, errors) = DeTable::parse_recoverable(&text);
-    if !errors.is_empty() {
-        let problems = errors.iter().map(|error| SettingsProblem {
-            line: error.span().map(|span| line_of(&text, span.start)),
-            ..whole(format!("is no TOML: {}", error.message()), None).problems.remove(0)
-        });
-        return Err(SettingsError { problems: problems.collect() });
-    }
-    let merged = Config::builder()
-        .add_source(File::from_str(&text, FileFormat::Toml))
-        .add_source(Environment::with_prefix("SEXTON").prefix_separator("_").separator("__").source(Some(ours(env))))
-        .build()
-        .and_then(|config| config.collect())
-        .map_err(|error| whole(error.to_string(), None))?;
-
-    let mut reader = Reader {
-        place: path.as_ref().map_or("settings".to_owned(), |p| p.display().to_string()),
-        // Whole, since children work in folders of their own.
-        folder: path
-            .as_deref()
-            .and_then(|path| std::path::absolute(path).ok()?.parent().map(Path::to_owned))
-            .unwrap_or_default(),
-        credentials: env.get("CREDENTIALS_DIRECTORY").map(PathBuf::from),
-        document: document.get_ref(),
-        text: &text,
-        secrets,
-        problems: Vec::new(),
-    };
-    let root = Table { path: String::new(), entries: merged.into_iter().collect(), known: Vec::new(), written: true };
-    let settings = shape::settings(&mut reader, root, path.clone());
-    reader.problems.sort_by_key(|problem| problem.line);
-    if reader.problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems: reader.problems }) }
-}
-
-/// The variables that are settings. Others with our prefix (`SEXTON_CONFIG`, `SEXTON_PG_BIN`, …) are for other things.
-fn ours(env: &HashMap<String, String>) -> HashMap<String, String> {
-    let setting = |key: &str| key.starts_with("SEXTON_") && (key.contains("__") || key == "SEXTON_INSTANCE");
-    env.iter().filter(|(key, _)| setting(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
-}
+pub(super) use load::{find, load};
+pub(super) use secrets::Secrets;
 
 fn line_of(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|b| *b == b'\n').count() + 1
@@ -315,69 +234,5 @@ impl Reader<'_> {
     /// A path with a default.
     pub(super) fn path_or(&mut self, table: &mut Table, name: &'static str, default: &str) -> PathBuf {
         self.path(table, name).unwrap_or_else(|| self.folder.join(default))
-    }
-
-    /// A secret: inline, in the file that `file_key` names, or in the credentials folder.
-    pub(super) fn secret(&mut self, table: &mut Table, name: &'static str, file_key: &'static str) -> Option<Secret> {
-        self.kept(table, name, file_key).map(|kept| kept.secret)
-    }
-
-    /// The same, with the file to read it from again.
-    pub(super) fn kept(&mut self, table: &mut Table, name: &'static str, file_key: &'static str) -> Option<Kept> {
-        let inline = table.has(name).then(|| self.text(table, name));
-        table.known.push(name);
-        let file = table.has(file_key).then(|| self.path(table, file_key));
-        table.known.push(file_key);
-        match (inline, file) {
-            (Some(_), Some(_)) => {
-                let message = format!("`{name}` and `{file_key}` are both set");
-                self.problem(table, "", message, "keep one of them");
-                None
-            }
-            (Some(inline), None) => inline.map(Secret::new).map(Kept::inline),
-            (None, Some(file)) => file.and_then(|file| self.open(&file, table.key(file_key))),
-            (None, None) => {
-                let file = self.credentials.as_ref()?.join(table.key(name));
-                if file.is_file() { self.open(&file, table.key(name)) } else { None }
-            }
-        }
-    }
-
-    /// A secret that must be there.
-    pub(super) fn needed_secret(&mut self, table: &mut Table, name: &'static str, file_key: &'static str) -> Secret {
-        self.needed_kept(table, name, file_key).secret
-    }
-
-    /// The same, with the file to read it from again.
-    pub(super) fn needed_kept(&mut self, table: &mut Table, name: &'static str, file_key: &'static str) -> Kept {
-        let before = self.problems.len();
-        let secret = self.kept(table, name, file_key);
-        if secret.is_none() && before == self.problems.len() {
-            // Without secrets there may be no credentials folder either; the daemon's start will tell.
-            if self.secrets == Secrets::Open {
-                let help = format!(
-                    "set `{name}`, or `{file_key}` to a file that holds it, or put it into $CREDENTIALS_DIRECTORY/{}",
-                    table.key(name)
-                );
-                self.problem(table, "", format!("`{name}` is missing"), help);
-            }
-        }
-        secret.unwrap_or_else(|| Kept::inline(Secret::new("")))
-    }
-
-    fn open(&mut self, file: &Path, key: String) -> Option<Kept> {
-        if self.secrets == Secrets::Closed {
-            return Some(Kept::inline(Secret::new("")));
-        }
-        let problem = match std::fs::read_to_string(file) {
-            Ok(text) => match Kept::read(&text) {
-                Some(secret) => return Some(Kept { secret, file: Some(file.to_owned()) }),
-                None => format!("{} is empty", file.display()),
-            },
-            Err(error) => format!("{} cannot be read: {error}", file.display()),
-        };
-        let help = "write the secret into that file and let the daemon's user read it";
-        self.note(key, None, problem, Some(help.into()));
-        None
     }
 }
