@@ -76,6 +76,7 @@ pub(super) async fn keep(
         }
         // A claim that is on its way is never abandoned: its reply says what we hold.
         let claiming = shared.claiming.lock().await;
+        let asks = shared.asks.load(Ordering::Relaxed);
         let claimed = match look(
             &shared,
             &mut wire,
@@ -109,6 +110,10 @@ pub(super) async fn keep(
         let busy = !claimed.is_empty() || shared.active.len() > 0;
         let attempts = enter(&shared, claimed, slots);
         drop(claiming);
+        if shared.asks.load(Ordering::Relaxed) != asks {
+            // It may have been asked of these.
+            shared.poke.notify_one();
+        }
         rest.note(busy);
         for hand in attempts.chunks(HAND) {
             if inbox.send(hand.into()).await.is_err() {

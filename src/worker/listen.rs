@@ -67,6 +67,7 @@ async fn listen(shared: &Shared, listening: &Listening) -> Result<(), sqlx::Erro
         };
         let Some(notification) = heard else { break };
         if notification.payload() == CANCEL {
+            shared.asks.fetch_add(1, Ordering::Relaxed);
             shared.poke.notify_one();
         } else {
             shared.wake.notify_one();

@@ -28,7 +28,10 @@ mod strays;
 mod wire;
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::Duration,
 };
 
@@ -149,6 +152,8 @@ struct Shared {
     wake: Notify,
     /// Somebody asked for a cancel or a pause, or a short lease was taken: beat now.
     poke: Notify,
+    /// How often somebody has asked for one. What is asked of a run whose claim is on its way, no heartbeat asks for yet.
+    asks: AtomicU64,
 }
 
 impl Shared {
@@ -170,6 +175,7 @@ impl Shared {
             behind: AtomicBool::new(false),
             wake: Notify::new(),
             poke: Notify::new(),
+            asks: AtomicU64::new(0),
         };
         (Arc::new(shared), said)
     }

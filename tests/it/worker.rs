@@ -13,16 +13,19 @@ use sexton::{
     span::Span,
     spec::Spec,
     state::{Final, OnLost},
-    worker::{self, Options},
+    worker::{self, Options, Worker},
 };
 use sqlx::{AssertSqlSafe, PgPool};
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::support::{
     BOUND, Database, Proxy, Wire, eventually, own_cluster,
-    work::{begun, effects, enqueue, in_state, over, process, quick, spec, work, worker},
+    work::{Working, begun, effects, enqueue, in_state, over, process, quick, spec, work, worker},
 };
 
 fn pool_of(url: String) -> PgPool {
@@ -149,6 +152,38 @@ async fn a_cancel_reaches_a_running_kind_at_once() {
 }
 
 #[tokio::test]
+async fn a_cancel_that_comes_while_the_claim_s_reply_is_on_its_way_is_heard() {
+    let database = Database::new().await;
+    let pool = database.pool();
+    let proxy = Proxy::unix(database.socket_dir()).await;
+    // What it hears and its heart are direct; the heart is too slow to be the one that tells.
+    let options = Options { beat: Duration::from_secs(600), ..quick() };
+    let working =
+        Working::of(Worker { beat_pool: pool.clone(), ..worker(&pool_of(proxy.url(database.name())), options) });
+    let long = || Spec { lease: Span::seconds(3600), ..spec("long", "slow", json!({ "millis": 600_000 })) };
+    let run = loop {
+        over(pool, enqueue(pool, spec("first", "noop", json!({}))).await).await;
+        proxy.set(Wire::Hold);
+        let run = enqueue(pool, long()).await;
+        if timeout(Duration::from_secs(5), in_state(pool, run, "running")).await.is_ok() {
+            break run;
+        }
+        // It was the reply to a look for more work that was held back.
+        queue::cancel(pool, run, "eva", "").await.unwrap();
+        proxy.set(Wire::Pass);
+    };
+    assert_eq!(queue::cancel(pool, run, "eva", "enough").await.unwrap(), Cancel::Asked);
+    let beaten = "select exists (select from sexton.worker, sexton.run where seen_at > cancel_requested_at)";
+    eventually("its heart was told", async || {
+        sqlx::query_scalar::<_, bool>(beaten).fetch_one(pool).await.unwrap().then_some(())
+    })
+    .await;
+    proxy.set(Wire::Pass);
+    assert_eq!(over(pool, run).await.state, "cancelled");
+    working.drain().await;
+}
+
+#[tokio::test]
 async fn a_pause_frees_the_slot_between_two_steps_and_a_resume_goes_on_there() {
     let database = Database::new().await;
     let pool = database.pool();
@@ -194,8 +229,8 @@ async fn what_cannot_go_on_where_it_was_is_let_finish() {
 async fn a_drain_lets_short_work_end_and_gives_back_the_rest_unspent() {
     let database = Database::new().await;
     let pool = database.pool();
-    let working = work(pool, Options { grace: Duration::from_millis(800), ..quick() });
-    let short = enqueue(pool, spec("short", "slow", json!({ "millis": 500 }))).await;
+    let working = work(pool, Options { grace: Duration::from_secs(3), ..quick() });
+    let short = enqueue(pool, spec("short", "slow", json!({ "millis": 300 }))).await;
     let long = enqueue(pool, spec("long", "slow", json!({ "millis": 60_000 }))).await;
     let stubborn = enqueue(pool, spec("stubborn", "stubborn", json!({}))).await;
     for run in [short, long, stubborn] {

@@ -27,6 +27,8 @@ pub enum Wire {
     Blackhole,
     /// Passes what the client says, and swallows what the server answers.
     Mute,
+    /// Passes what the client says, and holds back what the server answers until it passes again.
+    Hold,
     /// Passes the first message of a client that contains this text; when the server has answered it, swallows the answer,
     /// ends that connection, and passes everything again: a commit whose acknowledgement is lost.
     LoseReplyTo(&'static str),
@@ -213,7 +215,7 @@ async fn join(
                     return;
                 }
             }
-            read = from_server.read(&mut down) => {
+            read = from_server.read(&mut down), if now != Wire::Hold => {
                 let Ok(count @ 1..) = read else { return };
                 let lost = now == Wire::LoseReply || now == Wire::LoseCommit && marked && has(&down[..count], COMMITTED);
                 if doomed || lost {

@@ -118,12 +118,17 @@ pub fn worker(pool: &PgPool, options: Options) -> Worker {
 
 /// Starts a worker.
 pub fn work(pool: &PgPool, options: Options) -> Working {
-    let stop = CancellationToken::new();
-    let task = tokio::spawn(worker::run(worker(pool, options), stop.clone()));
-    Working { stop, task }
+    Working::of(worker(pool, options))
 }
 
 impl Working {
+    /// Starts this one.
+    pub fn of(worker: Worker) -> Self {
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(worker::run(worker, stop.clone()));
+        Self { stop, task }
+    }
+
     /// As SIGTERM does: waits until it has drained.
     pub async fn drain(self) {
         self.stop.cancel();
