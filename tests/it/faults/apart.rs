@@ -136,10 +136,10 @@ async fn a_daemon_whose_network_is_cut_stops_itself_and_the_others_take_over_and
             queue::find(&pool, *run).await.ok()?.filter(|run| run.state == "done" || run.state == "failed")
         })
         .await;
-        // A lease this short may be over before an idle daemon's next heartbeat: such an attempt ends at once and is tried
-        // again. The product's leases are longer than that.
+        // A lease this short may be over before a heartbeat of the others arrives, too, on a machine that is busy. The
+        // product's leases are longer than that.
         let lost = theirs.iter().any(|one| one.run == run.id);
-        assert_eq!((run.state.as_str(), run.losses > 0), ("done", lost), "{run:?}");
+        assert!(run.state == "done" && (run.losses > 0 || !lost), "{run:?}");
     }
     let (ticked, mut ends) = ticked(&site);
     for (nth, one) in ticked.iter().enumerate() {
