@@ -1,6 +1,6 @@
 //! When moving work waits for the rest of the database.
 //!
-//! A [`Brake`] looks between steps; what was seen and what is allowed are values, and [`decide`] says `Go` or `Wait`.
+//! A [`Brake`] looks between steps; what was seen and what is allowed are values, and [`decide()`] says `Go` or `Wait`.
 //! Nobody can overrule it: what cannot be known counts as a reason to wait.
 
 mod brake;
