@@ -17,7 +17,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::support::{
-    Database, PATIENCE,
+    Database,
     work::{enqueue, spec},
 };
 
@@ -568,15 +568,14 @@ async fn looking_from_the_beginning_takes_a_small_share_of_the_time_however_much
     claims.looked(Some(found));
     enqueue(pool, spec("fifth", "noop", json!({}))).await;
     assert_eq!(names(claims.take(&mut connection, 9).await.unwrap()), ["urgent", "fifth"]);
-    // Once one is quick, the claims look by themselves again.
-    let begun = Instant::now();
-    while claims.is_slow() {
-        assert!(begun.elapsed() < PATIENCE, "none is quick");
+    // A busy machine may have held that one up; after one that is quick the claims look by themselves again.
+    if claims.is_slow() {
         claims.begin_anew();
         until_owed(&claims).await;
         claims.look_beside().expect("a look beside");
         claims.looked(Some(Vec::new()));
     }
+    assert!(!claims.is_slow(), "the last one was quick");
 }
 
 /// Until a look from the beginning is due, if one is.
