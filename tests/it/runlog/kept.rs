@@ -7,7 +7,7 @@ use sexton::queue::log;
 use super::{lines, logged, running, script, site, trigger};
 use crate::{
     daemon::run_when,
-    support::{Database, PATIENCE, eventually},
+    support::{Database, eventually},
 };
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn a_flood_is_cut_to_its_head_and_tail_and_slows_nobody() {
     trigger(&site, "quick").await;
     run_when(queue.pool(), "quick", "is done beside it", |run| run.state == "done").await;
     run_when(queue.pool(), "flood", "is done", |run| run.state == "done").await;
-    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     let said = lines(&queue, run).await;
     // A fifth of the run's 5,000 lines for each of five attempts, and the two that say what is missing.
     assert_eq!(said.len(), 1_002);
@@ -113,7 +113,7 @@ async fn an_ending_never_waits_for_the_log() {
     let run = trigger(&site, "talks").await;
     let begun = Instant::now();
     run_when(queue.pool(), "talks", "is done", |run| run.state == "done").await;
-    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     blocker.rollback().await.unwrap();
     // Once the log can be written, what waited is there.
     assert_eq!(logged(&queue, run, "something").await.line, 1);
@@ -159,7 +159,10 @@ async fn days_have_partitions_and_old_ones_go() {
         .unwrap();
     let begun = Instant::now();
     let upkept = log::upkeep(&mut connection, month).await.unwrap();
-    assert!(begun.elapsed() < PATIENCE && upkept.left.len() == 1 && upkept.dropped.is_empty(), "{upkept:?}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(5) && upkept.left.len() == 1 && upkept.dropped.is_empty(),
+        "{upkept:?}"
+    );
     writer.commit().await.unwrap();
     let gone = eventually("the next one does it", || async {
         log::upkeep(&mut *queue.pool().acquire().await.ok()?, month)
