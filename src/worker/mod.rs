@@ -152,7 +152,8 @@ struct Shared {
     wake: Notify,
     /// Somebody asked for a cancel or a pause, or a short lease was taken: beat now.
     poke: Notify,
-    /// How often somebody has asked for one. What is asked of a run whose claim is on its way, no heartbeat asks for yet.
+    /// How often somebody has asked. A run whose claim is on its way is in no heartbeat's question yet, so another is needed once
+    /// it is known.
     asks: AtomicU64,
 }
 

@@ -12,6 +12,7 @@ use crate::dataset::{
 
 /// How long a user's own query may take.
 const QUERY: Duration = Duration::from_secs(5);
+
 /// Looks at one target for one job.
 #[derive(Debug)]
 pub struct Brake {
